@@ -1,0 +1,3 @@
+module github.com/distlock/distlock-go/core
+
+go 1.26
