@@ -1,0 +1,92 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+)
+
+// A composite is the hold on several locks: held while each member is.
+type composite struct {
+	handles []Handle // in order of acquisition
+	name    string
+
+	done    chan struct{}
+	release sync.Once
+	freed   chan struct{} // closed when the release has its result
+	result  error         // of the release, valid once freed is closed
+
+	mu  sync.Mutex
+	err error // why the hold ended
+}
+
+func newComposite(handles []Handle) *composite {
+	c := &composite{
+		handles: handles,
+		name:    joinNames(handles),
+		done:    make(chan struct{}),
+		freed:   make(chan struct{}),
+	}
+	// One goroutine a member; each ends with its member, or with the composite.
+	for _, h := range handles {
+		go func() {
+			select {
+			case <-h.Done():
+				c.end(h.Err())
+			case <-c.done:
+			}
+		}()
+	}
+	return c
+}
+
+func (c *composite) Name() string          { return c.name }
+func (c *composite) Token() uint64         { return 0 }
+func (c *composite) Handles() []Handle     { return slices.Clone(c.handles) }
+func (c *composite) Done() <-chan struct{} { return c.done }
+
+// Err asks each member, because a member's own clock may know of a loss before
+// its Done was closed.
+func (c *composite) Err() error {
+	c.mu.Lock()
+	err := c.err
+	c.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	for _, h := range c.handles {
+		if err := h.Err(); err != nil {
+			return c.end(err)
+		}
+	}
+	return nil
+}
+
+// end records the first reason for which the hold ended, and returns it.
+func (c *composite) end(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.err = err
+		close(c.done)
+	}
+	return c.err
+}
+
+// Release releases the members in reverse order, all of them even if one fails.
+func (c *composite) Release(ctx context.Context) error {
+	c.release.Do(func() {
+		defer close(c.freed)
+		if c.Err() == nil {
+			c.end(ErrReleased)
+		}
+		var errs []error
+		for _, h := range slices.Backward(c.handles) {
+			errs = append(errs, h.Release(ctx))
+		}
+		c.result = errors.Join(errs...)
+	})
+	<-c.freed
+	return c.result
+}
