@@ -1,0 +1,110 @@
+# Every target runs from the root of a fresh clone. The root is no module, so
+# the modules come from go.work: a module that joins the workspace is tested,
+# tidied and checked from then on, with nothing to add here.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-print-directory
+.DEFAULT_GOAL := help
+
+GO        ?= go
+MODULES   := $(shell $(GO) work edit -json | sed -n 's/.*"DiskPath": "\.\/\(.*\)".*/\1/p')
+PUBLISHED := $(filter-out examples internal,$(MODULES))
+CACHE     := $(CURDIR)/.cache
+TESTENV   := $(CACHE)/testenv
+LINT      := $(CACHE)/golangci-lint
+
+# Where the library must build: what people run, plus 386 for its 32-bit words.
+PLATFORMS := windows/amd64 darwin/arm64 freebsd/amd64 linux/arm64 linux/386
+
+# What to test, and how: make test PKG=./file/... TESTFLAGS='-run Token -count 20'
+PKG       ?= work
+TESTFLAGS ?=
+FUZZTIME  ?= 10s
+BENCHTIME ?= 1s
+
+.PHONY: help
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- Tests -------------------------------------------------------------------
+
+.PHONY: test
+test: testenv ## Run all tests with the race detector, against real servers (PKG=, TESTFLAGS=)
+	$(TESTENV) -- $(GO) test -race -timeout 15m $(TESTFLAGS) $(PKG)
+
+.PHONY: bench
+bench: testenv ## Run the benchmarks against real servers (PKG=, BENCHTIME=)
+	$(TESTENV) -- $(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 30m $(TESTFLAGS) $(PKG)
+
+.PHONY: fuzz
+fuzz: testenv ## Run every fuzz target for FUZZTIME each
+	$(TESTENV) -- env GO=$(GO) FUZZTIME=$(FUZZTIME) bash internal/testenv/fuzz.sh
+
+.PHONY: test-windows
+test-windows: ## Run the tests of core, file and the tool as Windows programs under Wine
+	bash internal/wine/test.sh core file distlock/cmd/distlock
+
+.PHONY: testenv
+testenv:
+	@$(GO) build -o $(TESTENV) ./internal/testenv/cmd/testenv
+
+# --- Checks ------------------------------------------------------------------
+
+.PHONY: check
+check: fmt-check vet lint tidy-check sync-check standalone platforms repo-check ## Everything that needs no server: format, lint, tidiness, builds
+
+.PHONY: fmt-check
+fmt-check: ## Fail if a file is not formatted by gofmt
+	@out=$$(gofmt -l -s $(MODULES)); if [ -n "$$out" ]; then echo "not formatted by gofmt -s:"; echo "$$out"; exit 1; fi
+	@echo "gofmt: clean"
+
+.PHONY: vet
+vet: ## go vet over the workspace
+	$(GO) vet work
+
+.PHONY: lint
+lint: install-tools ## golangci-lint over every module, and over the Windows and macOS files
+	@for m in $(MODULES); do echo "golangci-lint $$m"; (cd $$m && $(LINT) run ./...); done
+	@for os in windows darwin; do for m in $(filter core file distlock/cmd/distlock,$(MODULES)); do \
+		echo "golangci-lint $$m ($$os)"; (cd $$m && CGO_ENABLED=0 GOOS=$$os $(LINT) run ./...); done; done
+
+.PHONY: tidy
+tidy: ## Tidy every module and bring the workspace to one version of each dependency
+	@# Twice, because a module's requirements follow from those of its siblings.
+	@for pass in 1 2; do for m in $(MODULES); do echo "tidy $$m"; (cd $$m && GOWORK=off $(GO) mod tidy); done; $(GO) work sync; done
+	@cd internal/lint && GOWORK=off $(GO) mod tidy
+
+.PHONY: tidy-check
+tidy-check: ## Fail if go mod tidy would change a go.mod or go.sum
+	@for m in $(MODULES); do echo "tidy check $$m"; (cd $$m && GOWORK=off $(GO) mod tidy -diff); done
+
+.PHONY: sync-check
+sync-check: ## Fail if go work sync would change a go.mod
+	@bash internal/repo/sync-check.sh
+
+.PHONY: standalone
+standalone: ## Build each published module, and compile its tests, without the workspace
+	@for m in $(PUBLISHED); do echo "standalone $$m"; (cd $$m && GOWORK=off $(GO) build ./... && GOWORK=off $(GO) vet ./...); done
+
+.PHONY: platforms
+platforms: ## Build the published modules, and compile their tests, for the other platforms
+	@for p in $(PLATFORMS); do echo "platform $$p"; for m in $(PUBLISHED); do \
+		(cd $$m && CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) vet ./...); done; done
+
+.PHONY: repo-check
+repo-check: ## Check the repository itself: licence copies, go.mod files, no path of anybody's machine
+	$(GO) test -count=1 ./internal/repo
+
+# --- Tools -------------------------------------------------------------------
+
+.PHONY: install-tools
+install-tools: $(LINT) ## Build the pinned linter into .cache (once, about two minutes)
+
+$(LINT): internal/lint/go.mod internal/lint/go.sum
+	@echo "building golangci-lint"
+	@cd internal/lint && GOWORK=off $(GO) build -trimpath -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+.PHONY: clean
+clean: ## Remove what the targets built
+	rm -rf $(CACHE)
