@@ -1,0 +1,61 @@
+package driver
+
+import (
+	"time"
+
+	"github.com/distlock/distlock-go/core/internal/lease"
+	"github.com/distlock/distlock-go/core/internal/queue"
+)
+
+// A chain counts the hand-overs within the process since the server granted the
+// object.
+type chain struct {
+	began time.Time
+	count int
+}
+
+// passOn gives the object to the next waiter of this process without asking the
+// server, if that is allowed and somebody waits. The new hold has its own token;
+// it takes over the lease as it stands, so that no moment is without care.
+func (h *hold) passOn(entry *lease.Entry) bool {
+	e := h.side.engine
+	bound := e.cfg.LocalHandoff
+	claim, ok := h.claim.(Successive)
+	if bound.Count == 0 || !ok || h.chain.count >= bound.Count || e.clock.Now().Sub(h.chain.began) >= bound.For {
+		return false
+	}
+	h.mu.Lock()
+	turn := h.turn
+	h.mu.Unlock()
+	heir := &hold{side: h.side, since: e.clock.Now(), chain: chain{h.chain.began, h.chain.count + 1}}
+	passed := turn != nil && turn.PassOn(func() (any, bool) {
+		return heir, e.register(heir, func() (ok bool) {
+			heir.claim, ok = claim.Succeed()
+			return ok
+		})
+	})
+	if !passed {
+		return false
+	}
+	if entry != nil {
+		heir.care(e.leases.Inherit(heir, entry))
+	}
+	if watched, ok := heir.claim.(Watched); ok {
+		watched.Watch(heir.lose)
+	}
+	e.unregister(h)
+	return true
+}
+
+// adopt gives a hold that was passed on its turn in the local line. A hold that
+// was lost on the way has left already.
+func (h *hold) adopt(turn *queue.Turn) {
+	h.mu.Lock()
+	if !h.left {
+		h.turn, turn = turn, nil
+	}
+	h.mu.Unlock()
+	if turn != nil {
+		turn.Leave()
+	}
+}

@@ -1,0 +1,108 @@
+package driver
+
+import (
+	"context"
+	"unicode/utf8"
+
+	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/core/internal/queue"
+)
+
+// MaxName is the longest name, in bytes.
+const MaxName = 64 << 10
+
+// A side is one way to take one object: a lock, a permit, or one side of a
+// reader-writer lock. It implements core.Lock.
+type side struct {
+	engine  *Engine
+	claimer Claimer
+	kind    core.Kind
+	name    string
+	shared  bool
+	limit   int
+	invalid error // what every acquire reports
+}
+
+func (s *side) Name() string { return s.name }
+
+func (s *side) Acquire(ctx context.Context) (core.Handle, error) {
+	return s.acquire(ctx, false)
+}
+
+func (s *side) TryAcquire(ctx context.Context) (core.Handle, error) {
+	return s.acquire(ctx, true)
+}
+
+// Identity implements core.Identified.
+func (s *side) Identity() core.Identity {
+	return core.Identity{Backend: s.engine.cfg.Backend, Kind: s.kind, Name: s.name, Provider: s.engine}
+}
+
+func (s *side) key() queue.Key { return queue.Key{Kind: string(s.kind), Name: s.name} }
+
+func (s *side) event(t core.EventType) core.Event {
+	return core.Event{Type: t, Kind: s.kind, Name: s.name, Shared: s.shared}
+}
+
+// NewLock returns the lock that c claims.
+func (e *Engine) NewLock(name string, c Claimer) core.Lock {
+	return &side{engine: e, claimer: c, kind: core.KindLock, name: name, limit: 1, invalid: checkName(name)}
+}
+
+// NewRWLock returns the reader-writer lock whose sides are claimed by read and
+// write.
+func (e *Engine) NewRWLock(name string, read, write Claimer) core.RWLock {
+	invalid := checkName(name)
+	return &rwlock{
+		read:  side{engine: e, claimer: read, kind: core.KindRWLock, name: name, shared: true, limit: 1, invalid: invalid},
+		write: side{engine: e, claimer: write, kind: core.KindRWLock, name: name, limit: 1, invalid: invalid},
+	}
+}
+
+// NewSemaphore returns the semaphore of which c claims permits.
+func (e *Engine) NewSemaphore(name string, limit int, c Claimer) core.Semaphore {
+	s := &semaphore{side{engine: e, claimer: c, kind: core.KindSemaphore, name: name, limit: limit, invalid: checkName(name)}}
+	if s.invalid == nil && limit < 1 {
+		s.invalid = invalid("the limit of a semaphore is %d; it must be at least 1", limit)
+	}
+	return s
+}
+
+type semaphore struct{ side }
+
+func (s *semaphore) Limit() int { return s.limit }
+
+type rwlock struct{ read, write side }
+
+func (l *rwlock) Name() string            { return l.read.name }
+func (l *rwlock) Identity() core.Identity { return l.read.Identity() }
+
+func (l *rwlock) AcquireRead(ctx context.Context) (core.Handle, error) {
+	return l.read.acquire(ctx, false)
+}
+
+func (l *rwlock) TryAcquireRead(ctx context.Context) (core.Handle, error) {
+	return l.read.acquire(ctx, true)
+}
+
+func (l *rwlock) AcquireWrite(ctx context.Context) (core.Handle, error) {
+	return l.write.acquire(ctx, false)
+}
+
+func (l *rwlock) TryAcquireWrite(ctx context.Context) (core.Handle, error) {
+	return l.write.acquire(ctx, true)
+}
+
+// checkName returns an error that matches core.ErrInvalid for a name that no
+// backend takes.
+func checkName(name string) error {
+	switch {
+	case name == "":
+		return invalid("the name is empty")
+	case len(name) > MaxName:
+		return invalid("the name has %d bytes; at most %d are allowed", len(name), MaxName)
+	case !utf8.ValidString(name):
+		return invalid("the name is not valid UTF-8")
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/core/internal/lease"
+)
+
+// release ends the hold and gives the claim back. The first call does the work;
+// the others get its result, or the end of their own context.
+func (h *hold) release(ctx context.Context) error {
+	_ = h.Err() // A deadline that has passed is a loss, whoever looks first.
+	entry, first := h.end(core.ErrReleased, true)
+	if !first {
+		return h.released(ctx)
+	}
+	var err error
+	if !h.passOn(entry) {
+		err = h.giveUp(ctx, entry)
+	}
+	if err != nil {
+		err = &core.Error{Op: "release", Name: h.side.name, Err: err}
+	}
+	h.settle(err)
+	if h.side.engine.cfg.Observer != nil {
+		ev := h.event(core.EventReleased)
+		ev.Err = err
+		h.side.engine.Observe(ctx, ev)
+	}
+	return err
+}
+
+// giveUp releases the claim. Renewals stop first, so that none is sent for a
+// hold that is over. If the backend does not confirm, the attempts go on in the
+// background: a claim is never simply forgotten.
+func (h *hold) giveUp(ctx context.Context, entry *lease.Entry) error {
+	e := h.side.engine
+	if entry != nil {
+		e.leases.Remove(entry)
+	}
+	within, cancel := e.forRelease(ctx)
+	err := h.claim.Release(within)
+	cancel()
+	if !gone(err) {
+		e.background(func() { e.giveBack(h.claim.Release, h.event(core.EventGiveBackFailed)) })
+		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("%w: no answer within %v: %w", core.ErrUnavailable, e.cfg.ReleaseTimeout, err)
+		}
+	}
+	h.leave()
+	e.unregister(h)
+	return err
+}
+
+// forRelease bounds a release by ctx and the timeout, or by the timeout alone
+// if ctx is done already: a deferred release must be carried out.
+func (e *Engine) forRelease(ctx context.Context) (context.Context, context.CancelFunc) {
+	if ctx.Err() != nil {
+		ctx = context.WithoutCancel(ctx)
+	}
+	if e.cfg.NeverBlocks {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, e.cfg.ReleaseTimeout)
+}
+
+// settle records the result of the release for later calls.
+func (h *hold) settle(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.result, h.settled = err, true
+	if h.freed != nil {
+		close(h.freed)
+	}
+}
+
+// released returns what a call after the first gets.
+func (h *hold) released(ctx context.Context) error {
+	h.mu.Lock()
+	switch {
+	case !h.releasing:
+		defer h.mu.Unlock()
+		return &core.Error{Op: "release", Name: h.side.name, Err: errors.Unwrap(h.err)}
+	case h.settled:
+		defer h.mu.Unlock()
+		return h.result
+	}
+	if h.freed == nil {
+		h.freed = make(chan struct{})
+	}
+	freed := h.freed
+	h.mu.Unlock()
+
+	if ctx.Err() != nil {
+		ctx = context.WithoutCancel(ctx) // The first call is bounded by itself.
+	}
+	select {
+	case <-freed:
+		return h.result
+	case <-ctx.Done():
+		return &core.Error{Op: "release", Name: h.side.name, Err: ended(ctx)}
+	}
+}
+
+// abandon releases a hold whose handle was garbage-collected.
+func (h *hold) abandon() {
+	entry, first := h.end(core.ErrReleased, true)
+	if !first {
+		return
+	}
+	e := h.side.engine
+	e.background(func() {
+		e.Observe(context.Background(), h.event(core.EventAbandoned))
+		h.settle(h.giveUp(context.Background(), entry))
+	})
+}

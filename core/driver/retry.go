@@ -1,0 +1,57 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/core/internal/backoff"
+)
+
+// Retry is the wait loop: it calls try until that succeeds, fails for another
+// reason than a holder, or ctx ends. Between two calls it sleeps until w tells
+// of a change, and in any case no longer than the backstop's pause, so that a
+// missed event costs time and never the wake-up. w may be nil: then it polls.
+//
+// It is exported for a [Queuer] that waits in stages, such as for a turnstile
+// first and for what is behind it next. busy, which may be nil, is told of the
+// first answer that the object is held elsewhere. If ctx ends, the last such
+// answer is returned.
+func (e *Engine) Retry(ctx context.Context, w Waker, busy func(error), try func(context.Context) (Claim, error)) (Claim, error) {
+	var wake <-chan struct{}
+	if w != nil {
+		// Listening begins before the first attempt: what changes between a
+		// failed attempt and the sleep is then told, and not missed.
+		events, stop, err := w.Wake()
+		if err == nil {
+			wake = events
+			defer stop()
+		}
+	}
+	pause := backoff.Backoff{Min: e.cfg.Backstop.Min, Max: e.cfg.Backstop.Max}
+	var timer *time.Timer
+	for {
+		c, err := try(ctx)
+		if err == nil || !errors.Is(err, core.ErrNotAcquired) {
+			return c, err
+		}
+		if busy != nil {
+			busy(err)
+			busy = nil
+		}
+		if timer == nil {
+			timer = time.NewTimer(pause.Next())
+			defer timer.Stop()
+		} else {
+			timer.Reset(pause.Next())
+		}
+		select {
+		case <-wake:
+			pause.Reset()
+		case <-timer.C:
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
