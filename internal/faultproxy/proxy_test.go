@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -61,12 +62,7 @@ func (e *echo) serve(conn net.Conn) {
 func (e *echo) hasHeard(line string) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, l := range e.heard {
-		if l == line {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(e.heard, line)
 }
 
 // client talks in lines through the proxy.
