@@ -101,6 +101,16 @@ type Watched interface {
 	Watch(lost func(cause error))
 }
 
+// A Checked claim can be asked whether it still stands.
+type Checked interface {
+	Claim
+
+	// Check returns nil, or why the claim has ended without Release. Handle.Err
+	// and Handle.Release ask it, so it must be cheap and must not wait; it may be
+	// called at any time, also during and after a release.
+	Check() error
+}
+
 // A Successive claim can be passed on within the process, for
 // Config.LocalHandoff.
 type Successive interface {

@@ -59,7 +59,7 @@ func (e *Engine) hold(s *side, claim Claim, turn *queue.Turn) (*hold, error) {
 	if watched, ok := claim.(Watched); ok {
 		watched.Watch(h.lose)
 	}
-	if err := h.Err(); err != nil {
+	if err := h.standing(); err != nil {
 		// The grant was too old when it arrived. The loss is giving it back.
 		return nil, fmt.Errorf("%w: the grant came too late: %v", core.ErrUnavailable, err)
 	}
@@ -111,9 +111,25 @@ func (h *hold) care(entry *lease.Entry) {
 	}
 }
 
-// Err implements part of core.Handle. It trusts the clock more than the timer
-// that should have fired: after a pause of the process it is right at once.
+// Err implements part of core.Handle. It asks a claim that can tell, and does
+// not rely on the news having arrived.
 func (h *hold) Err() error {
+	if err := h.standing(); err != nil {
+		return err
+	}
+	if checked, ok := h.claim.(Checked); ok {
+		if cause := checked.Check(); cause != nil {
+			h.lose(cause)
+			return h.standing()
+		}
+	}
+	return nil
+}
+
+// standing returns why the hold has ended, as far as the process can know by
+// itself. It trusts the clock more than the timer that should have fired: after
+// a pause of the process it is right at once.
+func (h *hold) standing() error {
 	h.mu.Lock()
 	err, entry := h.err, h.lease
 	h.mu.Unlock()
