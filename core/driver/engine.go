@@ -18,6 +18,7 @@ type Engine struct {
 	clock  lease.Clock
 	lines  queue.Table
 	leases *lease.Scheduler // nil: no leases
+	net    bool             // under handles that are dropped
 
 	ctx  context.Context // ends when Close begins, with cause core.ErrClosed
 	stop context.CancelCauseFunc
@@ -42,7 +43,7 @@ func newEngine(cfg Config, clock lease.Clock) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{cfg: cfg, clock: clock, finished: make(chan struct{})}
+	e := &Engine{cfg: cfg, clock: clock, net: canCatch(), finished: make(chan struct{})}
 	e.ctx, e.stop = context.WithCancelCause(context.Background())
 	if cfg.Lease > 0 {
 		e.leases = lease.NewScheduler(lease.Config{

@@ -1,0 +1,89 @@
+package driver
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/distlock/distlock-go/core"
+)
+
+// handedOver lets n goroutines of one engine take a lock one after the other,
+// each for hold, and returns the tokens and how often the server was asked.
+func handedOver(t *testing.T, bound Handoff, n int, hold time.Duration) (tokens []uint64, asked int) {
+	f := &fake{}
+	e := f.engine(t, func(c *Config) { c.LocalHandoff = bound })
+	first := acquire(t, f.lock(e, "a"))
+	done := make(chan struct{})
+	for range n {
+		go func() {
+			h := acquire(t, f.lock(e, "a"))
+			time.Sleep(hold)
+			if err := h.Err(); err != nil {
+				t.Errorf("a hold that was passed on: %v", err)
+			}
+			tokens = append(tokens, h.Token())
+			if err := h.Release(t.Context()); err != nil {
+				t.Errorf("Release: %v", err)
+			}
+			done <- struct{}{}
+		}()
+		synctest.Wait()
+	}
+	first.Release(t.Context())
+	for range n {
+		<-done
+	}
+	synctest.Wait()
+	if f.held("a") {
+		t.Error("the lock is held at the end")
+	}
+	return tokens, f.freed
+}
+
+func TestLocalHandoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tokens, freed := handedOver(t, Handoff{Count: 4, For: time.Hour}, 11, 0)
+		if freed != 3 { // 12 holds, in chains of 5.
+			t.Errorf("the server was asked for %d releases, want one for each 5 holds", freed)
+		}
+		for i := 1; i < len(tokens); i++ {
+			if tokens[i] <= tokens[i-1] {
+				t.Errorf("tokens do not grow: %v", tokens)
+			}
+		}
+	})
+}
+
+func TestLocalHandoffIsBoundedInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, freed := handedOver(t, Handoff{Count: 100, For: 3 * time.Second}, 11, time.Second)
+		if freed != 4 { // After 3 s, 6 s, 9 s and at the end, 11 s.
+			t.Errorf("the server was asked for %d releases, want one for each 3s", freed)
+		}
+	})
+}
+
+func TestLocalHandoffEndsWithTheTokensInReserve(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		if _, freed := handedOver(t, Handoff{Count: 100, For: time.Hour}, 11, 0); freed != 2 {
+			t.Errorf("the server was asked for %d releases, want 2: the fake gives 5 spare tokens", freed)
+		}
+	})
+}
+
+func TestALeaseThatIsPassedOnIsRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		handedOver(t, Handoff{Count: 100, For: time.Hour}, 5, 3*term)
+	})
+}
+
+func TestWithoutLocalHandoffTheServerDecides(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		if _, freed := handedOver(t, Handoff{}, 5, 0); freed != 6 {
+			t.Errorf("%d of 6 holds were released at the server", freed)
+		}
+	})
+}
+
+var _ core.Identified = (*rwlock)(nil)

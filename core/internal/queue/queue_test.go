@@ -1,0 +1,241 @@
+package queue_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/distlock/distlock-go/core/internal/queue"
+)
+
+var (
+	key   = queue.Key{Kind: "k", Name: "n"}
+	lock  = queue.Request{Limit: 1}
+	try   = queue.Request{Limit: 1, Try: true}
+	read  = queue.Request{Limit: 1, Shared: true}
+	readT = queue.Request{Limit: 1, Shared: true, Try: true}
+)
+
+// entering is an Enter that is under way.
+type entering struct {
+	turn   *queue.Turn
+	err    error
+	over   bool
+	cancel context.CancelFunc
+}
+
+// enter starts an Enter in a bubble and lets it come to rest.
+func enter(t *testing.T, table *queue.Table, req queue.Request) *entering {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	e := &entering{cancel: cancel}
+	go func() {
+		e.turn, e.err = table.Enter(ctx, key, req)
+		e.over = true
+	}()
+	synctest.Wait()
+	return e
+}
+
+func (e *entering) mustBe(t *testing.T, what string, over bool, err error) {
+	t.Helper()
+	synctest.Wait()
+	if e.over != over || !errors.Is(e.err, err) {
+		t.Fatalf("%s: over = %v with error %v, want %v with %v", what, e.over, e.err, over, err)
+	}
+}
+
+func TestExclusiveEntriesAreServedInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var table queue.Table
+		first := enter(t, &table, lock)
+		first.mustBe(t, "the first", true, nil)
+		var behind []*entering
+		for range 10 {
+			behind = append(behind, enter(t, &table, lock))
+		}
+		turn := first.turn
+		for i, e := range behind {
+			e.mustBe(t, "a waiter before its turn", false, nil)
+			turn.Holding()
+			e.mustBe(t, "a waiter while the object is held", false, nil)
+			turn.Leave()
+			e.mustBe(t, "the waiter whose turn it is", true, nil)
+			for _, later := range behind[i+1:] {
+				later.mustBe(t, "a later waiter", false, nil)
+			}
+			turn = e.turn
+		}
+		turn.Leave()
+	})
+}
+
+func TestTryAwaitsTheOutcomeOfAnAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var table queue.Table
+		attempt := enter(t, &table, lock)
+		granted := enter(t, &table, try)
+		granted.mustBe(t, "a Try during an attempt", false, nil)
+		attempt.turn.Leave() // It failed.
+		granted.mustBe(t, "the Try after the attempt failed", true, nil)
+
+		refused := enter(t, &table, try)
+		granted.turn.Holding()
+		refused.mustBe(t, "a Try when the attempt succeeded", true, queue.ErrBusy)
+		granted.turn.Leave()
+	})
+}
+
+func TestTryIsRefusedByWaiters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var table queue.Table
+		attempt := enter(t, &table, lock)
+		queued := enter(t, &table, lock)
+		enter(t, &table, try).mustBe(t, "a Try behind a queued entry", true, queue.ErrBusy)
+		attempt.turn.Waiting()
+		enter(t, &table, try).mustBe(t, "a Try behind one that waits at the server", true, queue.ErrBusy)
+		if table.TryEnter(key, try) != nil {
+			t.Error("TryEnter passed a waiter")
+		}
+		attempt.turn.Leave()
+		queued.mustBe(t, "the queued entry", true, nil)
+		queued.turn.Leave()
+	})
+}
+
+func TestReadersEnterTogetherAndAWaitingWriterStopsLaterOnes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var table queue.Table
+		a, b := enter(t, &table, read), enter(t, &table, read)
+		a.mustBe(t, "the first reader", true, nil)
+		b.mustBe(t, "the second reader", true, nil)
+		a.turn.Waiting()
+		enter(t, &table, readT).turn.Leave() // A reader joins one that waits at the server.
+		writer := enter(t, &table, lock)
+		c, d := enter(t, &table, read), enter(t, &table, read)
+		enter(t, &table, readT).mustBe(t, "a reader's Try behind a writer", true, queue.ErrBusy)
+		a.turn.Leave()
+		writer.mustBe(t, "the writer with a reader left", false, nil)
+		b.turn.Leave()
+		writer.mustBe(t, "the writer", true, nil)
+		c.mustBe(t, "a reader behind the writer", false, nil)
+		writer.turn.Leave()
+		c.mustBe(t, "the readers after the writer", true, nil)
+		d.mustBe(t, "the readers after the writer", true, nil)
+		c.turn.Leave()
+		d.turn.Leave()
+	})
+}
+
+func TestCancelOfAWriterLetsTheReadersBehindItIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var table queue.Table
+		a := enter(t, &table, read)
+		a.turn.Holding()
+		writer, b := enter(t, &table, lock), enter(t, &table, read)
+		b.mustBe(t, "a reader behind the writer", false, nil)
+		writer.cancel()
+		writer.mustBe(t, "the cancelled writer", true, context.Canceled)
+		b.mustBe(t, "the reader when the writer has gone", true, nil)
+	})
+}
+
+func TestPermits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var table queue.Table
+		three := queue.Request{Limit: 3}
+		a, b := enter(t, &table, three), enter(t, &table, three)
+		a.turn.Holding()
+		b.turn.Waiting() // The server has no more, whatever the limit says here.
+		c := enter(t, &table, three)
+		c.mustBe(t, "a permit behind one that waits at the server", false, nil)
+		b.turn.Holding()
+		c.mustBe(t, "the third permit", true, nil)
+		d := enter(t, &table, three)
+		d.mustBe(t, "a fourth permit", false, nil)
+		a.turn.Leave()
+		d.mustBe(t, "a permit after another left", true, nil)
+	})
+}
+
+func TestPassOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var table queue.Table
+		a := enter(t, &table, lock)
+		a.turn.Holding()
+		offered := false
+		offer := func() (any, bool) { offered = true; return "gift", true }
+		if a.turn.PassOn(offer) || offered {
+			t.Fatal("PassOn passed on to nobody")
+		}
+		b, c := enter(t, &table, lock), enter(t, &table, lock)
+		if a.turn.PassOn(func() (any, bool) { return nil, false }) {
+			t.Fatal("PassOn went on without a gift")
+		}
+		if !a.turn.PassOn(offer) {
+			t.Fatal("PassOn found nobody")
+		}
+		b.mustBe(t, "the heir", true, nil)
+		if b.turn.Gift() != "gift" {
+			t.Errorf("the heir got %v", b.turn.Gift())
+		}
+		c.mustBe(t, "the one behind the heir", false, nil)
+		b.turn.Leave()
+		c.mustBe(t, "the one behind the heir, when it left", true, nil)
+		if c.turn.Gift() != nil {
+			t.Errorf("an entry that was not passed on has the gift %v", c.turn.Gift())
+		}
+	})
+}
+
+// TestNobodyIsForgotten runs random entries, cancels and moves: exclusion must
+// hold throughout, and everybody must get through or be refused.
+func TestNobodyIsForgotten(t *testing.T) {
+	var table queue.Table
+	var writers, readers atomic.Int32
+	var wg sync.WaitGroup
+	for g := range 16 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			r := rand.New(rand.NewPCG(uint64(g), 1))
+			for range 400 {
+				req := queue.Request{Limit: 1, Shared: r.IntN(2) == 0, Try: r.IntN(3) == 0}
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+				if r.IntN(4) == 0 {
+					time.AfterFunc(time.Duration(r.IntN(200))*time.Microsecond, cancel)
+				}
+				turn, err := table.Enter(ctx, key, req)
+				if errors.Is(err, context.DeadlineExceeded) {
+					t.Error("an entry waited for a minute")
+				}
+				if err == nil {
+					count, others := &writers, &readers
+					if req.Shared {
+						count, others = others, count
+					}
+					n := count.Add(1)
+					if others.Load() != 0 || !req.Shared && n != 1 {
+						t.Error("entries that exclude each other were admitted together")
+					}
+					if r.IntN(2) == 0 {
+						turn.Waiting()
+					}
+					turn.Holding()
+					count.Add(-1)
+					turn.Leave()
+				}
+				cancel()
+			}
+		}()
+	}
+	wg.Wait()
+	if turn := table.TryEnter(key, lock); turn == nil {
+		t.Error("the line is not empty at the end")
+	}
+}
