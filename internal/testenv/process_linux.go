@@ -1,0 +1,6 @@
+package testenv
+
+import "syscall"
+
+// dieWithParent has the kernel kill the process when we die, even by SIGKILL.
+func dieWithParent(attr *syscall.SysProcAttr) { attr.Pdeathsig = syscall.SIGKILL }
