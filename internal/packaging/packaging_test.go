@@ -117,7 +117,9 @@ func TestConsumers(t *testing.T) {
 	}
 	p := publish(t, "v0.98.0", "v0.99.0")
 	for _, b := range backends {
-	for _, b := range backends {
+		if !p.has(b.module) {
+			continue // It has not joined the workspace yet.
+		}
 		t.Run(b.module, func(t *testing.T) { b.consume(t, p) })
 	}
 	t.Run("go install", func(t *testing.T) {
@@ -139,9 +141,6 @@ func TestConsumers(t *testing.T) {
 
 // consume gets one backend alone, runs it, and upgrades it alone.
 func (b backend) consume(t *testing.T, p *published) {
-	if !p.has(b.module) {
-		t.Fatalf("there is no module %s to publish", b.module)
-	}
 	c := p.consumer(t, program(`"`+base+b.module+`"`, b.open))
 	c.run("go", "get", base+b.module+"@v0.98.0")
 	c.run("go", "mod", "tidy")
