@@ -33,7 +33,7 @@ func newComposite(handles []Handle) *composite {
 		go func() {
 			select {
 			case <-h.Done():
-				c.end(h.Err())
+				_ = c.end(h.Err())
 			case <-c.done:
 			}
 		}()
@@ -79,7 +79,7 @@ func (c *composite) Release(ctx context.Context) error {
 	c.release.Do(func() {
 		defer close(c.freed)
 		if c.Err() == nil {
-			c.end(ErrReleased)
+			_ = c.end(ErrReleased)
 		}
 		var errs []error
 		for _, h := range slices.Backward(c.handles) {

@@ -9,7 +9,8 @@ import "context"
 //
 // A handle that is dropped without Release is released when the garbage
 // collector finds it, and the observer is told ([EventAbandoned]). That is a
-// net under a bug, not a way to release.
+// net under a bug, not a way to release; and it is not spread inside a
+// testing/synctest bubble, which the collector cannot enter.
 type Handle interface {
 	// Name returns the name of the lock that is held.
 	Name() string
@@ -48,17 +49,17 @@ type Handle interface {
 // [context.Cause] then reports h.Err(). Calling cancel frees its resources and
 // leaves h as it is.
 func WithHandle(parent context.Context, h Handle) (ctx context.Context, cancel context.CancelFunc) {
-	ctx, cause := context.WithCancelCause(parent)
+	held, end := context.WithCancelCause(parent)
 	if err := h.Err(); err != nil {
-		cause(err)
-		return ctx, func() {}
+		end(err)
+		return held, func() {}
 	}
 	go func() {
 		select {
 		case <-h.Done():
-			cause(h.Err())
-		case <-ctx.Done():
+			end(h.Err())
+		case <-held.Done():
 		}
 	}()
-	return ctx, func() { cause(nil) }
+	return held, func() { end(nil) }
 }

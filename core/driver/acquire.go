@@ -165,7 +165,7 @@ func (e *Engine) explain(ctx context.Context, err, held error) error {
 
 // ended returns ctx.Err(), with the cause if that says more.
 func ended(ctx context.Context) error {
-	if cause := context.Cause(ctx); cause != ctx.Err() {
+	if cause := context.Cause(ctx); !errors.Is(ctx.Err(), cause) {
 		return fmt.Errorf("%w: %w", ctx.Err(), cause)
 	}
 	return ctx.Err()

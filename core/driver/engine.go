@@ -103,11 +103,7 @@ func (e *Engine) begin() error {
 // background runs f in a goroutine that Close waits for. Its caller must be
 // counted in work itself.
 func (e *Engine) background(f func()) {
-	e.work.Add(1)
-	go func() {
-		defer e.work.Done()
-		f()
-	}()
+	e.work.Go(f)
 }
 
 // GiveBack calls undo in the background until it returns nil or an error that

@@ -28,7 +28,7 @@ func newHandle(h *hold) *handle {
 // reading.
 func canCatch() bool {
 	now := time.Now()
-	return now != now.Round(0)
+	return now != now.Round(0) //nolint:revive // Equal would compare the time, and not whether it has such a reading.
 }
 
 func (x *handle) Name() string          { return x.hold.side.name }

@@ -10,7 +10,9 @@ import (
 
 // handedOver lets n goroutines of one engine take a lock one after the other,
 // each for hold, and returns the tokens and how often the server was asked.
-func handedOver(t *testing.T, bound Handoff, n int, hold time.Duration) (tokens []uint64, asked int) {
+func handedOver(t *testing.T, bound Handoff, n int, hold time.Duration) ([]uint64, int) {
+	t.Helper()
+	var tokens []uint64
 	f := &fake{}
 	e := f.engine(t, func(c *Config) { c.LocalHandoff = bound })
 	first := acquire(t, f.lock(e, "a"))

@@ -61,7 +61,7 @@ func (e *Engine) hold(s *side, claim Claim, turn *queue.Turn) (*hold, error) {
 	}
 	if err := h.standing(); err != nil {
 		// The grant was too old when it arrived. The loss is giving it back.
-		return nil, fmt.Errorf("%w: the grant came too late: %v", core.ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: the grant came too late: %s", core.ErrUnavailable, err.Error())
 	}
 	return h, nil
 }

@@ -278,8 +278,9 @@ func TestEvents(t *testing.T) {
 		time.Sleep(term/3 - time.Second)
 		synctest.Wait()
 		h.Release(t.Context())
-		h = acquire(t, f.lock(e, "a"))
+		lost := acquire(t, f.lock(e, "a"))
 		f.owners["a"].lost(errDown)
+		<-lost.Done()
 		synctest.Wait()
 		want := []core.Event{
 			{Type: core.EventAcquired, Token: 10},

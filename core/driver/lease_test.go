@@ -104,14 +104,12 @@ func TestARenewalAfterFailuresCountsFromItsOwnSending(t *testing.T) {
 		var sent time.Time
 		f := &fake{}
 		f.onRenew = func(ctx context.Context, n int) error {
-			switch {
-			case n == 5:
-				sent = time.Now()
-				time.Sleep(time.Second)
-				return nil
-			default:
+			if n != 5 {
 				return errDown
 			}
+			sent = time.Now()
+			time.Sleep(time.Second)
+			return nil
 		}
 		h := acquire(t, f.lock(f.engine(t, nil), "a"))
 		lostAfter(t, h, time.Now())

@@ -30,7 +30,9 @@ func (e *Engine) Retry(ctx context.Context, w Waker, busy func(error), try func(
 		}
 	}
 	pause := backoff.Backoff{Min: e.cfg.Backstop.Min, Max: e.cfg.Backstop.Max}
-	var timer *time.Timer
+	timer := time.NewTimer(0)
+	timer.Stop()
+	defer timer.Stop()
 	for {
 		c, err := try(ctx)
 		if err == nil || !errors.Is(err, core.ErrNotAcquired) {
@@ -40,12 +42,7 @@ func (e *Engine) Retry(ctx context.Context, w Waker, busy func(error), try func(
 			busy(err)
 			busy = nil
 		}
-		if timer == nil {
-			timer = time.NewTimer(pause.Next())
-			defer timer.Stop()
-		} else {
-			timer.Reset(pause.Next())
-		}
+		timer.Reset(pause.Next())
 		select {
 		case <-wake:
 			pause.Reset()

@@ -10,8 +10,8 @@ import (
 func TestPausesDoubleUpToMax(t *testing.T) {
 	b := backoff.Backoff{Min: 10 * time.Millisecond, Max: 100 * time.Millisecond}
 	for round := range 2 {
-		for i, step := range []time.Duration{10, 20, 40, 80, 100, 100} {
-			step *= time.Millisecond
+		for i, ms := range []int{10, 20, 40, 80, 100, 100} {
+			step := time.Duration(ms) * time.Millisecond
 			if got := b.Next(); got < step/2 || got > step {
 				t.Errorf("round %d: pause %d is %v, want between %v and %v", round, i, got, step/2, step)
 			}

@@ -15,13 +15,12 @@ type Entry struct {
 	holder   Holder
 	deadline Deadline
 	maxHold  time.Duration
-	end      Deadline      // by maxHold; the deadline never exceeds it
-	final    bool          // the deadline is the end: no renewal can move it
-	due      time.Time     // when to send the next attempt
-	late     time.Duration // how late the last one was sent
-	lastErr  error         // why the last one failed
-	gone     bool          // the server said that the lease has ended
-	index    int           // in the heap; -1: not there
+	end      Deadline  // by maxHold; the deadline never exceeds it
+	final    bool      // the deadline is the end: no renewal can move it
+	due      time.Time // when to send the next attempt
+	lastErr  error     // why the last one failed
+	gone     bool      // the server said that the lease has ended
+	index    int       // in the heap; -1: not there
 }
 
 // prolong takes in a successful renewal that was sent at that moment. Answers
@@ -68,12 +67,13 @@ func (e *Entry) cause() error {
 // entries is a heap in order of the time at which to look at an entry.
 type entries []*Entry
 
-func (h entries) Len() int           { return len(h) }
-func (h entries) Less(i, j int) bool { return h[i].at().Before(h[j].at()) }
+func (h *entries) Len() int           { return len(*h) }
+func (h *entries) Less(i, j int) bool { return (*h)[i].at().Before((*h)[j].at()) }
 
-func (h entries) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
+func (h *entries) Swap(i, j int) {
+	s := *h
+	s[i], s[j] = s[j], s[i]
+	s[i].index, s[j].index = i, j
 }
 
 // Push implements [heap.Interface].

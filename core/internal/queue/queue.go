@@ -218,7 +218,8 @@ func (t *Table) lineOf(key Key) *line {
 func (t *Table) dispatch(l *line) {
 	blocked := false // nobody behind may be admitted
 	behind := false  // somebody ahead waits for a holder, so a Try is refused
-	for turn, next := l.head, (*Turn)(nil); turn != nil; turn = next {
+	var next *Turn
+	for turn := l.head; turn != nil; turn = next {
 		next = turn.next
 		switch {
 		case !blocked && l.admits(turn.req):

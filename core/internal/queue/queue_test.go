@@ -200,9 +200,7 @@ func TestNobodyIsForgotten(t *testing.T) {
 	var writers, readers atomic.Int32
 	var wg sync.WaitGroup
 	for g := range 16 {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			r := rand.New(rand.NewPCG(uint64(g), 1))
 			for range 400 {
 				req := queue.Request{Limit: 1, Shared: r.IntN(2) == 0, Try: r.IntN(3) == 0}
@@ -232,7 +230,7 @@ func TestNobodyIsForgotten(t *testing.T) {
 				}
 				cancel()
 			}
-		}()
+		})
 	}
 	wg.Wait()
 	if turn := table.TryEnter(key, lock); turn == nil {
