@@ -59,7 +59,9 @@ func (e *Engine) hold(s *side, claim Claim, turn *queue.Turn) (*hold, error) {
 	if watched, ok := claim.(Watched); ok {
 		watched.Watch(h.lose)
 	}
-	if err := h.standing(); err != nil {
+	if err := h.standing(); errors.Is(err, core.ErrClosed) {
+		return nil, core.ErrClosed
+	} else if err != nil {
 		// The grant was too old when it arrived. The loss is giving it back.
 		return nil, fmt.Errorf("%w: the grant came too late: %s", core.ErrUnavailable, err.Error())
 	}
