@@ -1,0 +1,134 @@
+package redis
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// A call is one script, or one plain command, on its way to a server and back.
+// Its fields are set before done is closed and never after.
+type call struct {
+	script *script
+	keys   []string // of the script; the first one routes it
+	args   []any    // of the script, or the whole plain command
+	key    string   // routes a plain command
+	guard  int      // 1 + the index in args of the last time at which to execute; 0: none
+	acks   bool     // wait for replicas on the same connection
+
+	node     *node     // that it went to
+	sent     time.Time // before the request was written
+	back     time.Time // after the reply was read
+	cmd      command   // carries the reply
+	err      error     // of the command
+	replicas int64     // that have what the call wrote, if acks
+	acksErr  error
+	done     chan struct{} // closed when the above is set
+}
+
+// A command is never sent again by the driver: a script that was carried out
+// twice would say so in its second reply only, and this package sends again by
+// itself what may be sent again.
+type command struct{ *goredis.Cmd }
+
+// NoRetry overrides that of the driver's command.
+func (command) NoRetry() bool { return true }
+
+func (p *Provider) script(s *script, keys []string, args ...any) *call {
+	return &call{script: s, keys: keys, args: args, done: make(chan struct{})}
+}
+
+func (p *Provider) plain(key string, args ...any) *call {
+	return &call{key: key, args: args, done: make(chan struct{})}
+}
+
+// route returns the key by which a cluster finds the node.
+func (c *call) route() string {
+	if c.script != nil {
+		return c.keys[0]
+	}
+	return c.key
+}
+
+// prepare makes the command, by digest or with the source.
+func (c *call) prepare(ctx context.Context, source bool) command {
+	if c.script == nil {
+		c.cmd = command{goredis.NewCmd(ctx, c.args...)}
+		return c.cmd
+	}
+	full := make([]any, 0, 3+len(c.keys)+len(c.args))
+	if source {
+		full = append(full, "eval", c.script.source)
+	} else {
+		full = append(full, "evalsha", c.script.digest)
+	}
+	full = append(full, strconv.Itoa(len(c.keys)))
+	for _, k := range c.keys {
+		full = append(full, k)
+	}
+	c.cmd = command{goredis.NewCmd(ctx, append(full, c.args...)...)}
+	c.cmd.SetFirstKeyPos(3)
+	return c.cmd
+}
+
+// wait returns when the call is done, with its error, or when ctx ends; the call
+// then goes on by itself.
+func (c *call) wait(ctx context.Context) error {
+	select {
+	case <-c.done:
+		return c.err
+	case <-ctx.Done():
+		select {
+		case <-c.done:
+			return c.err
+		default:
+			return ctx.Err()
+		}
+	}
+}
+
+// reply returns the answer of a script that answers with an array.
+func (c *call) reply() reply {
+	r, _ := c.cmd.Val().([]any)
+	return r
+}
+
+// number returns the answer of a script that answers with a number.
+func (c *call) number() int64 {
+	n, _ := c.cmd.Val().(int64)
+	return n
+}
+
+// A reply is an array from a script. What is missing reads as zero.
+type reply []any
+
+func (r reply) number(i int) int64 {
+	if i < len(r) {
+		switch v := r[i].(type) {
+		case int64:
+			return v
+		case string:
+			n, _ := strconv.ParseInt(v, 10, 64)
+			return n
+		}
+	}
+	return 0
+}
+
+func (r reply) text(i int) string {
+	if i < len(r) {
+		s, _ := r[i].(string)
+		return s
+	}
+	return ""
+}
+
+func (r reply) list(i int) reply {
+	if i < len(r) {
+		l, _ := r[i].([]any)
+		return l
+	}
+	return nil
+}

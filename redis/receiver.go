@@ -1,0 +1,332 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/distlock/distlock-go/core"
+)
+
+// A receiver keeps the one subscription of a provider, to the provider's own
+// channel. Messages are hints: each of them may be lost, late or repeated, and a
+// poll makes up for it.
+type receiver struct {
+	p *Provider
+
+	mu      sync.Mutex
+	begun   bool
+	closing bool
+	alive   bool          // the subscription is confirmed
+	settled chan struct{} // closed when it is known for the first time whether there are messages
+	once    bool          // settled is closed
+	told    bool          // the observer knows of the polling mode
+	sub     *goredis.PubSub
+	timer   *time.Timer // of wanted
+	done    chan struct{}
+
+	sentProbe int64 // the number of the last probe that was sent
+	sentAt    time.Time
+	seenProbe int64 // the greatest that came back
+	check     *time.Timer
+}
+
+// settleTime is how long the first wait of a provider waits for the subscription
+// before it makes do with polling. probeTime is how long a probe may take to
+// come back, and lasting how long a hold must last to be worth a subscription.
+const (
+	settleTime = 2 * time.Second
+	probeTime  = time.Second
+	lasting    = 200 * time.Millisecond
+	denyTime   = 30 * time.Second
+)
+
+func (r *receiver) init(p *Provider) {
+	r.p = p
+	r.settled = make(chan struct{})
+	r.done = make(chan struct{})
+}
+
+func (r *receiver) started() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.begun
+}
+
+func (r *receiver) live() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.alive
+}
+
+// wanted starts the receiver soon, if something is held for that long: only a
+// hold that lasts has anything to be told.
+func (r *receiver) wanted() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.begun || r.closing || r.timer != nil {
+		return
+	}
+	r.timer = time.AfterFunc(lasting, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.timer = nil
+		if !r.p.register.empty() {
+			r.begin()
+		}
+	})
+}
+
+// begin starts the receiver, once. Its caller holds r.mu.
+func (r *receiver) begin() {
+	if !r.begun && !r.closing {
+		r.begun = true
+		go r.run()
+	}
+}
+
+// listen starts the receiver and waits until it is known whether messages come.
+func (r *receiver) listen(ctx context.Context) (push bool, err error) {
+	r.mu.Lock()
+	r.begin()
+	alive := r.alive
+	r.mu.Unlock()
+	if alive {
+		return true, nil
+	}
+	timer := time.NewTimer(settleTime)
+	defer timer.Stop()
+	select {
+	case <-r.settled:
+	case <-timer.C:
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	return r.live(), nil
+}
+
+// close ends the receiver and waits for it.
+func (r *receiver) close() {
+	r.mu.Lock()
+	r.closing = true
+	begun := r.begun
+	if r.timer != nil {
+		r.timer.Stop()
+	}
+	if r.check != nil {
+		r.check.Stop()
+	}
+	if r.sub != nil {
+		_ = r.sub.Close()
+	}
+	r.mu.Unlock()
+	if begun {
+		<-r.done
+	}
+}
+
+// run subscribes, again and again, until close.
+func (r *receiver) run() {
+	defer close(r.done)
+	for {
+		sub := r.subscribe()
+		if sub == nil {
+			return
+		}
+		pause := r.read(sub)
+		_ = sub.Close()
+		r.mu.Lock()
+		r.alive, r.sub = false, nil
+		r.mu.Unlock()
+		_ = sleep(r.p.engine.Context(), pause)
+	}
+}
+
+func (r *receiver) subscribe() *goredis.PubSub {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closing {
+		return nil
+	}
+	r.sub = r.p.servers.universal.Subscribe(r.p.engine.Context(), r.p.channel(r.p.inst))
+	return r.sub
+}
+
+// read takes in messages until the subscription must be replaced, and returns
+// how long to wait before that.
+func (r *receiver) read(sub *goredis.PubSub) time.Duration {
+	pause := 20 * time.Millisecond
+	for {
+		// Receiving has no time limit and no context: its way to end is Close. The
+		// driver connects and subscribes again by itself after an error.
+		msg, err := sub.Receive(context.Background())
+		switch msg := msg.(type) {
+		case *goredis.Subscription:
+			if msg.Kind == "subscribe" {
+				r.confirmed()
+				pause = 20 * time.Millisecond
+			}
+		case *goredis.Message:
+			r.message(msg.Payload)
+		}
+		if err == nil {
+			continue
+		}
+		r.mu.Lock()
+		r.alive = false
+		over := r.closing || r.sub != sub || errors.Is(err, goredis.ErrClosed)
+		r.mu.Unlock()
+		switch {
+		case over:
+			return 0
+		case goredis.IsPermissionError(err):
+			r.degraded(diagnose(err))
+			return denyTime
+		case pause > 100*time.Millisecond:
+			r.degraded(diagnose(err))
+		}
+		if sleep(r.p.engine.Context(), pause) != nil {
+			return 0
+		}
+		pause = min(2*pause, time.Second)
+	}
+}
+
+// confirmed takes in that messages come from now on. Those of the time before
+// are lost, so every line asks where it stands.
+func (r *receiver) confirmed() {
+	r.mu.Lock()
+	r.alive = true
+	recovered := r.told
+	r.told = false
+	r.settle()
+	r.mu.Unlock()
+	if recovered {
+		r.p.engine.Observe(context.Background(), core.Event{Type: core.EventRecovered})
+	}
+	r.p.lines.resync()
+}
+
+// degraded takes in that no messages come.
+func (r *receiver) degraded(err error) {
+	r.mu.Lock()
+	first := !r.told
+	r.told = true
+	r.settle()
+	r.mu.Unlock()
+	if first {
+		r.p.engine.Observe(context.Background(), core.Event{Type: core.EventDegraded, Err: err})
+	}
+	r.p.lines.resync()
+}
+
+// settle lets those go on who wait for the first news. Its caller holds r.mu.
+func (r *receiver) settle() {
+	if !r.once {
+		r.once = true
+		close(r.settled)
+	}
+}
+
+// message takes in one message: G for a grant, L for a hold that was broken, P
+// for a probe. Any other one is from another version, or a forgery; it is passed
+// over.
+func (r *receiver) message(payload string) {
+	f := strings.SplitN(payload, "|", 6)
+	seq, err := strconv.ParseUint(field(f, 1), 36, 64)
+	switch {
+	case f[0] == "P":
+		n, _ := strconv.ParseInt(field(f, 1), 10, 64)
+		r.mu.Lock()
+		r.seenProbe = max(r.seenProbe, n)
+		r.mu.Unlock()
+	case err != nil:
+	case f[0] == "L":
+		if h := r.p.register.find(seq); h != nil {
+			h.bereave(errBroken)
+		}
+	case f[0] == "G" && len(f) == 6:
+		fence, err := strconv.ParseUint(f[2], 10, 64)
+		ms, err2 := strconv.ParseInt(f[3], 10, 64)
+		term, err3 := strconv.ParseInt(f[4], 10, 64)
+		if errors.Join(err, err2, err3) == nil && term > 0 && term <= longest.Milliseconds() {
+			r.p.lines.arrived(seq, fence, ms, term, f[5])
+		}
+	}
+}
+
+func field(f []string, i int) string {
+	if i < len(f) {
+		return f[i]
+	}
+	return ""
+}
+
+// probe returns the number that a poll shall send to our own channel, or "" if
+// that is not due. The driver pings a silent connection, but does not look for
+// the answer: only a message that went all the way proves that messages come.
+func (r *receiver) probe() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.alive || r.sentProbe > r.seenProbe && time.Since(r.sentAt) < probeTime {
+		return ""
+	}
+	r.sentProbe++
+	r.sentAt = time.Now()
+	return strconv.FormatInt(r.sentProbe, 10)
+}
+
+// probed takes in how many the server says it sent the probe to.
+func (r *receiver) probed(receivers int64) {
+	r.mu.Lock()
+	sub, n := r.sub, r.sentProbe
+	switch {
+	case receivers == -1 || r.closing: // There was none.
+	case receivers == -2:
+		r.mu.Unlock()
+		r.degraded(&TroubleError{NoPermission, "grant publish and the channels that the package documentation lists (see ACL)", errors.New("PUBLISH is refused")})
+		return
+	case receivers == 0 && r.p.servers.cluster == nil:
+		// After a failover the subscription may have stayed with the old master.
+		// That passes messages on, but we do not count as listening.
+		r.mu.Unlock()
+		r.replace(sub, errors.New("the server that answers has no subscription of ours"))
+		return
+	default:
+		if r.check != nil {
+			r.check.Stop()
+		}
+		r.check = time.AfterFunc(probeTime, func() { r.expect(sub, n) })
+	}
+	r.mu.Unlock()
+}
+
+// expect replaces the subscription if the probe has not come back by now.
+func (r *receiver) expect(sub *goredis.PubSub, n int64) {
+	r.mu.Lock()
+	arrived := r.seenProbe >= n
+	r.mu.Unlock()
+	if !arrived {
+		r.replace(sub, errors.New("a message to ourselves did not arrive"))
+	}
+}
+
+// replace closes a subscription that is not to be trusted; run makes a new one.
+func (r *receiver) replace(sub *goredis.PubSub, why error) {
+	r.mu.Lock()
+	current := sub != nil && r.sub == sub && !r.closing
+	if current {
+		r.sub, r.alive = nil, false
+		r.seenProbe = r.sentProbe
+	}
+	r.mu.Unlock()
+	if current {
+		r.p.engine.Observe(context.Background(), core.Event{Type: core.EventProbeFailed, Err: why})
+		_ = sub.Close()
+	}
+}

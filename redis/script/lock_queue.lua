@@ -1,0 +1,27 @@
+--@queue
+-- Draws the next fencing token: the clock, or one more than the last token if the
+-- clock is behind it. Tokens so go on growing when the register is lost.
+local function draw()
+  local fence = ticks
+  local last = redis.call('GET', KEYS[3])
+  if last and tonumber(last) >= fence then fence = last + 1 end
+  redis.call('SET', KEYS[3], fence, 'PX', @RETENTION@)
+  return fence
+end
+-- Gives the free lock to the first waiter that lives, for the time in which it
+-- must confirm. The loop is bounded; the next script goes on where it stopped.
+local function promote()
+  for _ = 1, @BOUND@ do
+    local record = redis.call('ZRANGE', KEYS[2], 0, 0)[1]
+    if not record then break end
+    redis.call('ZREM', KEYS[2], record)
+    local inst, seq, push = string.match(record, '^([^|]+)|([^|]+)|.*|(%d)$')
+    if inst and live(inst) then
+      local fence = draw()
+      redis.call('SET', KEYS[1], inst .. '|' .. seq, 'PX', @CLAIM@)
+      if tell(inst, seq, push, fence) then break end
+      redis.call('DEL', KEYS[1])
+    end
+  end
+  tidy()
+end

@@ -1,0 +1,50 @@
+-- The queue, which both families share. Needs at and now.
+-- A record is inst|seq|mode|limit|push; its score is its ticket, the server's
+-- time in microseconds at which it arrived, made to grow: the order of service.
+-- The hash of waiters holds, for each process that waits, the time until which
+-- it is taken for alive.
+local ticks = at[1] * 1000000 + at[2]
+local function live(inst)
+  local till = redis.call('HGET', KEYS[4], inst)
+  return till and tonumber(till) > now
+end
+-- PEXPIRE first: a server without memory refuses HSET as the first write only,
+-- and those who wait already must not lose their places to that.
+local function attend(inst)
+  redis.call('PEXPIRE', KEYS[2], @WAIT@ * 4)
+  redis.call('HSET', KEYS[4], inst, now + @WAIT@)
+  redis.call('PEXPIRE', KEYS[4], @WAIT@ * 4)
+end
+-- The first write is the one that a server without memory refuses, so a refusal
+-- leaves nothing behind.
+local function enqueue(record, ticket)
+  local place = redis.call('ZSCORE', KEYS[2], record)
+  if not place then
+    place = tonumber(ticket)
+    if place == 0 then
+      local last = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')[2]
+      place = ticks
+      if last and tonumber(last) >= place then place = last + 1 end
+    end
+    redis.call('ZADD', KEYS[2], place, record)
+  end
+  attend(string.match(record, '^[^|]+'))
+  return tonumber(place)
+end
+-- Tells a waiter of its grant, and returns false if it is certain that nobody
+-- listens: its process is dead. A waiter that cannot listen polls. An error of
+-- PUBLISH (no permission) must not end a script that has written.
+local function tell(inst, seq, push, fence)
+  if push ~= '1' then return true end
+  local n = redis.pcall('PUBLISH', '@CHANNEL@' .. inst,
+    string.format('G|%s|%.0f|%.0f|@CLAIM@|%s', seq, fence, now, KEYS[1]))
+  if n == 0 and @TRUST@ then
+    redis.call('HDEL', KEYS[4], inst)
+    return false
+  end
+  return true
+end
+-- Nobody waits: nothing needs to be known of those who did.
+local function tidy()
+  if redis.call('EXISTS', KEYS[2]) == 0 then redis.call('DEL', KEYS[4]) end
+end

@@ -1,0 +1,187 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// servers finds the node for a call: the only one, or in a cluster the master of
+// the slot of its keys.
+type servers struct {
+	universal goredis.UniversalClient
+	cluster   *goredis.ClusterClient // nil: there is one node
+	opts      *Options
+
+	mu     sync.Mutex
+	nodes  map[*goredis.Client]*node
+	closed bool
+	wg     sync.WaitGroup
+}
+
+func newServers(client goredis.UniversalClient, opts *Options) (*servers, error) {
+	s := &servers{universal: client, opts: opts, nodes: make(map[*goredis.Client]*node)}
+	switch c := client.(type) {
+	case *goredis.Client:
+		if c == nil {
+			return nil, invalid("the client is nil")
+		}
+		s.node(c)
+	case *goredis.ClusterClient:
+		if c == nil {
+			return nil, invalid("the client is nil")
+		}
+		s.cluster = c
+	case *goredis.Ring:
+		return nil, invalid("a redis.Ring cannot be used: when a shard fails it moves its keys to others, and a lock with them; use a Client, a ClusterClient, or a failover client")
+	case nil:
+		return nil, invalid("the client is nil")
+	default:
+		return nil, invalid("a %T cannot be used; pass a *redis.Client or *redis.ClusterClient", client)
+	}
+	return s, nil
+}
+
+// node returns the one that sends to client.
+func (s *servers) node(client *goredis.Client) *node {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.nodes[client]
+	if n == nil {
+		n = &node{client: client, timeout: s.opts.Timeout, acks: s.opts.ReplicaAcks, ackTime: s.opts.ReplicaTimeout, closed: s.closed}
+		if s.cluster != nil {
+			n.astray = s.redirect
+		}
+		s.nodes[client] = n
+	}
+	return n
+}
+
+// only returns the one node that there is, if there is one.
+func (s *servers) only() *node {
+	if s.cluster != nil {
+		return nil
+	}
+	client, _ := s.universal.(*goredis.Client)
+	return s.node(client)
+}
+
+// send carries the calls out and does not wait for them. Nothing that it does
+// can block its caller: finding a node of a cluster may take a dial.
+func (s *servers) send(calls ...*call) {
+	if s.cluster == nil {
+		s.only().send(calls...)
+		return
+	}
+	s.route(calls, (*node).send)
+}
+
+// sendApart is send for a batch of renewals.
+func (s *servers) sendApart(calls []*call) {
+	apart := func(n *node, calls ...*call) { n.sendApart(calls) }
+	if s.cluster == nil {
+		s.only().sendApart(calls)
+		return
+	}
+	s.route(calls, apart)
+}
+
+func (s *servers) route(calls []*call, send func(*node, ...*call)) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		for _, c := range calls {
+			c.err = errClosed
+			close(c.done)
+		}
+		return
+	}
+	s.wg.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), s.opts.Timeout)
+		defer cancel()
+		byNode := make(map[*node][]*call)
+		for _, c := range calls {
+			client, err := s.cluster.MasterForKey(ctx, c.route())
+			if err != nil {
+				c.sent, c.err = time.Now(), fmt.Errorf("%w: %w", errNoNode, err)
+				c.finish()
+				continue
+			}
+			n := s.node(client)
+			byNode[n] = append(byNode[n], c)
+		}
+		for n, calls := range byNode {
+			send(n, calls...)
+		}
+	})
+	s.mu.Unlock()
+}
+
+// redirect sees to a call that a node of a cluster did not carry out because the
+// slot has moved, or is on its way: the driver knows how to follow. After any
+// other failure it makes the driver look at the cluster again.
+func (s *servers) redirect(ctx context.Context, c *call) bool {
+	_, moved := goredis.IsMovedError(c.err)
+	_, ask := goredis.IsAskError(c.err)
+	if !moved && !ask && !goredis.IsTryAgainError(c.err) {
+		if !answered(c.err) || goredis.IsReadOnlyError(c.err) {
+			s.cluster.ReloadState(ctx)
+		}
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.wg.Go(func() {
+		if moved {
+			s.cluster.ReloadState(ctx)
+		}
+		s.follow(c)
+		c.finish()
+	})
+	return true
+}
+
+// follow sends one call by way of the cluster client. That asks one node after
+// the other for as long as they send it elsewhere.
+func (s *servers) follow(c *call) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.opts.Timeout)
+	defer cancel()
+	for {
+		c.err = s.cluster.Process(ctx, c.prepare(ctx, false))
+		if c.err != nil && goredis.HasErrorPrefix(c.err, "NOSCRIPT") {
+			c.err = s.cluster.Process(ctx, c.prepare(ctx, true))
+		}
+		if c.err == nil || !goredis.IsTryAgainError(c.err) {
+			return
+		}
+		// Some of the keys have moved and some have not: soon all will have.
+		pause := time.NewTimer(20 * time.Millisecond)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return
+		}
+	}
+}
+
+// close waits for every call that is under way.
+func (s *servers) close() {
+	s.mu.Lock()
+	s.closed = true
+	nodes := make([]*node, 0, len(s.nodes))
+	for _, n := range s.nodes {
+		nodes = append(nodes, n)
+	}
+	s.mu.Unlock()
+	s.wg.Wait()
+	for _, n := range nodes {
+		n.close()
+	}
+}

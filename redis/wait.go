@@ -1,0 +1,185 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/core/driver"
+)
+
+// A grant is the news that an attempt owns the object.
+type grant struct {
+	fence uint64
+	from  time.Time // not after the server began to count
+	term  time.Duration
+}
+
+// Wait implements driver.Queuer. It stands in the server's queue, and is told of
+// the grant by the release that makes it.
+//
+// Messages need a subscription, which the first wait of a provider makes. The
+// attempt before that does not queue, so an acquire that meets nobody never pays
+// for it.
+func (c *claimer) Wait(ctx context.Context, busy func(error)) (driver.Claim, error) {
+	p := c.p
+	if !p.receiver.started() {
+		claim, err := c.Claim(ctx)
+		if err == nil || !errors.Is(err, core.ErrNotAcquired) {
+			return claim, err
+		}
+		busy(err)
+		busy = nil
+	}
+	push, err := p.receiver.listen(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.stand(ctx, push, busy)
+}
+
+// A waiter is one attempt that waits. It is known to the receiver before its
+// request is sent, because the grant may overtake the reply.
+type waiter struct {
+	attempt
+	c      *claimer
+	line   *line
+	push   bool
+	grants chan grant    // of capacity 1
+	astray chan struct{} // of capacity 1: the server does not know the attempt
+
+	since time.Time // before its first request
+
+	// Guarded by lines.mu.
+	ticket  int64 // its place, 0 for none yet
+	queued  bool  // the server has said that it queues
+	trouble error // of the last poll
+}
+
+// give tells the waiter of a grant; of two that are the same one is enough.
+func (w *waiter) give(g grant) {
+	select {
+	case w.grants <- g:
+	default:
+	}
+}
+
+// stand waits in the queue.
+func (c *claimer) stand(ctx context.Context, push bool, busy func(error)) (driver.Claim, error) {
+	p := c.p
+	w := p.lines.join(c, c.attempt(push), push, 0)
+	defer func() { p.lines.leave(w) }()
+	pause := shortPause
+	for first := true; ; first = false {
+		ans, err := w.enter(ctx)
+		switch {
+		case err == nil && ans.granted:
+			return c.hold(w.attempt, ans)
+		case err == nil:
+			if busy != nil {
+				busy(c.heldBy(ctx, ans))
+				busy = nil
+			}
+			pause = shortPause
+		case over(ctx, err):
+			return nil, err
+		case first && !patient(err), !passing(err):
+			return nil, err
+		default:
+			// The server is down for the moment. What came of this attempt may not be
+			// known, and it is being taken back: another one takes its place, which its
+			// ticket keeps.
+			ticket := p.lines.ticket(w)
+			p.lines.leave(w)
+			w = p.lines.join(c, c.attempt(push), push, ticket)
+			p.lines.troubled(w, err)
+			if sleep(ctx, pause/2+rand.N(pause)) != nil {
+				return nil, w.ended(ctx)
+			}
+			pause = min(2*pause, time.Second)
+			continue
+		}
+		select {
+		case g := <-w.grants:
+			if g.stale() {
+				continue // If it is still ours, the same attempt gets it again.
+			}
+			return w.confirm(ctx, ans.call, g)
+		case <-w.astray:
+		case <-ctx.Done():
+			c.abandon(w.attempt, ans.call)
+			return nil, w.ended(ctx)
+		}
+	}
+}
+
+const shortPause = 50 * time.Millisecond
+
+// stale reports whether too little of a grant is left to confirm it: the process
+// was paused, or the message was late.
+func (g grant) stale() bool { return time.Until(g.from.Add(g.term)) < g.term/4 }
+
+// enter asks for the object, and for a place in the queue if it is held: the old
+// place, if there was one.
+func (w *waiter) enter(ctx context.Context) (answer, error) {
+	p := w.c.p
+	ans, err := w.c.ask(ctx, w.attempt, strconv.FormatInt(p.lines.ticket(w), 10))
+	if err == nil && !ans.granted {
+		p.lines.queued(w, ans)
+	}
+	return ans, err
+}
+
+// confirm turns a grant into a hold. The renewal that follows at once confirms
+// it to the server; with ReplicaAcks the hold must wait for replicas first.
+func (w *waiter) confirm(ctx context.Context, call *call, g grant) (driver.Claim, error) {
+	p := w.c.p
+	p.engine.Observe(ctx, core.Event{
+		Type: core.EventHandedOver, Kind: w.c.kind, Name: w.c.name, Shared: w.c.shared(),
+		Token: g.fence, Duration: max(0, time.Since(g.from)),
+	})
+	if p.opts.ReplicaAcks > 0 {
+		ans, err := w.enter(ctx)
+		switch {
+		case err != nil:
+			return nil, err
+		case !ans.granted:
+			w.c.abandon(w.attempt, ans.call)
+			return nil, &TroubleError{Unreachable, "", errors.New("the grant had ended before it could be confirmed")}
+		}
+		return w.c.hold(w.attempt, ans)
+	}
+	return w.c.granted(w.attempt, call, g)
+}
+
+// ended returns the error of a wait that ctx ended: what the server said last,
+// if that was that it does not serve.
+func (w *waiter) ended(ctx context.Context) error {
+	if err := w.c.p.lines.trouble(w); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// patient reports whether the first request of a wait that failed so is worth
+// another one. A server that cannot be reached is not: it is rather told.
+func patient(err error) bool {
+	var t *TroubleError
+	return errors.As(err, &t) && (t.Trouble == Loading || t.Trouble == ClusterDown && !errors.Is(err, errNoNode))
+}
+
+func (c *claimer) shared() bool { return c.kind == core.KindRWLock && c.mode == 'r' }
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
