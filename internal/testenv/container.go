@@ -133,7 +133,7 @@ func (b *box) wait() {
 		client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
 	select {
 	case <-result.Result:
-	case <-result.Error:
+	case <-result.Error: //nolint:errcheck // Whatever the daemon says, it does not watch any more.
 	}
 }
 

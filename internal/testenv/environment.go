@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -74,8 +75,8 @@ func (e *Environment) Vars() []string { return e.vars }
 // Close stops the servers and removes their data.
 func (e *Environment) Close() error {
 	var errs []error
-	for i := len(e.closers) - 1; i >= 0; i-- {
-		errs = append(errs, e.closers[i].Close())
+	for _, c := range slices.Backward(e.closers) { // A pooler before its server.
+		errs = append(errs, c.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -70,17 +70,19 @@ func runCommand(ctx context.Context, command, vars []string) (int, error) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), vars...)
 	err := cmd.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		if exit.ExitCode() >= 0 {
-			return exit.ExitCode(), nil
-		}
-		return 128 + int(exit.Sys().(syscall.WaitStatus).Signal()), nil
-	}
-	if err != nil && ctx.Err() != nil {
-		return 130, nil
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exitCode(exit), nil
 	}
 	return 0, err
+}
+
+// exitCode returns a command's exit code, as a shell has it if a signal ended
+// the command.
+func exitCode(exit *exec.ExitError) int {
+	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return exit.ExitCode()
 }
 
 func needsOf(need string) (testenv.Needs, error) {
