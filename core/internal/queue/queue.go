@@ -35,7 +35,7 @@ type Table struct {
 // A Request says how to enter a line.
 type Request struct {
 	Shared bool // a reader
-	Limit  int  // how many exclusive entries may be admitted at a time; 1 for locks
+	Limit  int  // how many exclusive entries may be admitted at a time; 1 but for permits
 	Try    bool // fail with ErrBusy instead of waiting for a holder or a waiter
 }
 
@@ -241,8 +241,7 @@ func (t *Table) dispatch(l *line) {
 	}
 	if l.head == nil && l.admitted() == 0 {
 		delete(t.lines, l.key)
-		*l = line{}
-		t.spare = l
+		t.spare = l // All counts are 0, and key and shared are set anew on use.
 	}
 }
 
@@ -266,9 +265,9 @@ func (l *line) admits(req Request) bool {
 	switch n := l.admitted(); {
 	case n == 0:
 		return true
-	case req.Shared || l.shared:
-		return req.Shared && l.shared
-	default:
+	case l.shared:
+		return req.Shared
+	default: // A reader's limit is 1, so it stays out here.
 		return n < req.Limit && l.waiting == 0
 	}
 }
@@ -277,11 +276,7 @@ func (l *line) admits(req Request) bool {
 // server, are enough to turn a Try away, whatever comes of the attempts that
 // are under way.
 func (l *line) refuses(req Request) bool {
-	most := req.Limit
-	if req.Shared || l.shared {
-		most = 1
-	}
-	return l.waiting > 0 || l.holding >= most
+	return l.waiting > 0 || l.holding >= req.Limit
 }
 
 func (l *line) count(s state, by int) {

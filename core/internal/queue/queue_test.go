@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -127,9 +128,65 @@ func TestReadersEnterTogetherAndAWaitingWriterStopsLaterOnes(t *testing.T) {
 		writer.turn.Leave()
 		c.mustBe(t, "the readers after the writer", true, nil)
 		d.mustBe(t, "the readers after the writer", true, nil)
+		writer = enter(t, &table, lock)
+		if table.TryEnter(key, read) != nil {
+			t.Error("TryEnter let a reader pass a queued writer")
+		}
 		c.turn.Leave()
 		d.turn.Leave()
+		writer.mustBe(t, "the second writer", true, nil)
 	})
+}
+
+func TestNobodyPassesATryThatAwaitsAnAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var table queue.Table
+		a := enter(t, &table, read) // Its attempt is under way.
+		writer := enter(t, &table, try)
+		b := enter(t, &table, read)
+		writer.mustBe(t, "a writer's Try during a reader's attempt", false, nil)
+		b.mustBe(t, "a reader behind that Try", false, nil)
+		a.turn.Leave()
+		writer.mustBe(t, "the Try when the attempt has failed", true, nil)
+		b.mustBe(t, "the reader behind the Try that was admitted", false, nil)
+		writer.turn.Leave()
+		b.mustBe(t, "the reader in the end", true, nil)
+	})
+}
+
+func TestLinesAreIndependent(t *testing.T) {
+	var table queue.Table
+	enter := func(name string) *queue.Turn {
+		turn := table.TryEnter(queue.Key{Kind: "k", Name: name}, lock)
+		if turn == nil {
+			t.Fatalf("the line of %q is not empty", name)
+		}
+		return turn
+	}
+	enter("a").Leave()
+	a, b := enter("a"), enter("b")
+	if table.TryEnter(queue.Key{Kind: "k", Name: "a"}, lock) != nil {
+		t.Error("a name was entered twice")
+	}
+	other := table.TryEnter(queue.Key{Kind: "other", Name: "a"}, lock)
+	if other == nil {
+		t.Fatal("two kinds of one name share a line")
+	}
+	for _, turn := range []*queue.Turn{a, b, other} {
+		turn.Holding()
+	}
+	if table.TryEnter(queue.Key{Kind: "k", Name: "a"}, lock) != nil || table.Lines() != 3 {
+		t.Errorf("3 names are held, and %d lines are known", table.Lines())
+	}
+	for _, turn := range []*queue.Turn{a, b, other} {
+		turn.Leave()
+	}
+	if n := table.Lines(); n != 0 {
+		t.Errorf("%d lines are kept although nobody is in them", n)
+	}
+	if n := testing.AllocsPerRun(100, func() { enter("c").Leave() }); n > 1 {
+		t.Errorf("a lone entry makes %v allocations, want one, for its turn", n)
+	}
 }
 
 func TestCancelOfAWriterLetsTheReadersBehindItIn(t *testing.T) {
@@ -142,6 +199,9 @@ func TestCancelOfAWriterLetsTheReadersBehindItIn(t *testing.T) {
 		writer.cancel()
 		writer.mustBe(t, "the cancelled writer", true, context.Canceled)
 		b.mustBe(t, "the reader when the writer has gone", true, nil)
+		a.turn.Leave()
+		b.turn.Leave()
+		enter(t, &table, lock).mustBe(t, "a writer in the end", true, nil)
 	})
 }
 
@@ -224,7 +284,9 @@ func TestNobodyIsForgotten(t *testing.T) {
 					if r.IntN(2) == 0 {
 						turn.Waiting()
 					}
+					runtime.Gosched() // Let the others queue up.
 					turn.Holding()
+					runtime.Gosched()
 					count.Add(-1)
 					turn.Leave()
 				}

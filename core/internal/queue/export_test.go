@@ -1,0 +1,8 @@
+package queue
+
+// Lines returns how many lines there are.
+func (t *Table) Lines() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.lines)
+}
