@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"weak"
 )
 
 // A composite is the hold on several locks: held while each member is.
@@ -29,12 +30,18 @@ func newComposite(handles []Handle) *composite {
 		freed:   make(chan struct{}),
 	}
 	// One goroutine a member; each ends with its member, or with the composite.
-	for _, h := range handles {
+	// None of them keeps the composite from being collected: if the user drops
+	// it, the members' handles go with it, and each is released by its own net.
+	known, over := weak.Make(c), c.done
+	for i, h := range handles {
+		ended := h.Done()
 		go func() {
 			select {
-			case <-h.Done():
-				_ = c.end(h.Err())
-			case <-c.done:
+			case <-ended:
+				if c := known.Value(); c != nil {
+					_ = c.end(c.handles[i].Err())
+				}
+			case <-over:
 			}
 		}()
 	}

@@ -82,10 +82,11 @@ func (a *attempt) lineUp(ctx context.Context) error {
 	}
 	waiting, stop := e.untilClosed(ctx)
 	defer stop()
-	if !a.try {
-		a.busy(ctx, core.ErrNotAcquired)
-	}
-	turn, err := e.lines.Enter(waiting, a.key(), req)
+	turn, err := e.lines.Enter(waiting, a.key(), req, func() {
+		if !a.try {
+			a.busy(ctx, core.ErrNotAcquired)
+		}
+	})
 	switch {
 	case errors.Is(err, queue.ErrBusy):
 		return core.ErrNotAcquired

@@ -76,11 +76,12 @@ type line struct {
 
 func (l *line) admitted() int { return l.claiming + l.waiting + l.holding }
 
-// Enter joins the line and returns when it is admitted. It returns ErrBusy to a
-// Try that is refused, and ctx.Err() if ctx ends first. An attempt of somebody
+// Enter joins the line and returns when it is admitted. If it must wait it calls
+// lined, which may be nil, once it has its place. It returns ErrBusy to a Try that
+// is refused, and ctx.Err() if ctx ends first. An attempt of somebody
 // else that is under way refuses no Try: its outcome is awaited, so that a Try
 // is refused only by one who holds the object or waits for it.
-func (t *Table) Enter(ctx context.Context, key Key, req Request) (*Turn, error) {
+func (t *Table) Enter(ctx context.Context, key Key, req Request, lined func()) (*Turn, error) {
 	turn := &Turn{table: t, req: req}
 	t.mu.Lock()
 	l := t.lineOf(key)
@@ -97,6 +98,9 @@ func (t *Table) Enter(ctx context.Context, key Key, req Request) (*Turn, error) 
 	}
 	turn.ready = make(chan struct{})
 	t.mu.Unlock()
+	if lined != nil {
+		lined()
+	}
 
 	select {
 	case <-turn.ready:

@@ -36,7 +36,7 @@ func enter(t *testing.T, table *queue.Table, req queue.Request) *entering {
 	ctx, cancel := context.WithCancel(t.Context())
 	e := &entering{cancel: cancel}
 	go func() {
-		e.turn, e.err = table.Enter(ctx, key, req)
+		e.turn, e.err = table.Enter(ctx, key, req, nil)
 		e.over = true
 	}()
 	synctest.Wait()
@@ -268,7 +268,7 @@ func TestNobodyIsForgotten(t *testing.T) {
 				if r.IntN(4) == 0 {
 					time.AfterFunc(time.Duration(r.IntN(200))*time.Microsecond, cancel)
 				}
-				turn, err := table.Enter(ctx, key, req)
+				turn, err := table.Enter(ctx, key, req, nil)
 				if errors.Is(err, context.DeadlineExceeded) {
 					t.Error("an entry waited for a minute")
 				}
