@@ -35,8 +35,11 @@ type Config struct {
 }
 
 // window is how far ahead of its time a renewal may be sent so that it travels
-// with others.
-const window = 50 * time.Millisecond
+// with others. It is shorter than any pause between two attempts, so that the
+// next one is never taken for due when this one was just sent or has failed.
+func (s *Scheduler) window() time.Duration {
+	return min(50*time.Millisecond, s.cfg.Term/100)
+}
 
 // maxBatches bounds the renewals that are under way at once.
 const maxBatches = 4
@@ -231,7 +234,7 @@ func (s *Scheduler) collect() (lost []*Entry, due []attempt) {
 			heap.Pop(&s.heap)
 			lost = append(lost, e)
 			continue
-		case e.final || e.due.After(now.mono.Add(window)):
+		case e.final || e.due.After(now.mono.Add(s.window())):
 			// The first in the heap has nothing to do, so none has.
 		default:
 			late := max(0, now.mono.Sub(e.due))
