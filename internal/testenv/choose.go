@@ -11,36 +11,40 @@ import (
 	"sync"
 )
 
-// origin is where a family's programs are: in a directory of this machine, or,
-// if dir is empty, in a container image.
+// origin is where a server program is: in a directory of this machine, or, if
+// dir is empty, in a container image.
 type origin struct {
 	dir        string
 	image      string
 	entrypoint []string
+	server     string // the program's name
 }
 
 // chooser decides between the ways to get at programs. Its fields are what it
 // asks the machine, for tests to answer instead.
 type chooser struct {
-	find       func(family) (string, error)
+	find       func(family) (origin, error)
 	docker     func(context.Context) error // nil if a daemon answers
 	canInstall func() error                // nil if packages can and may be installed
 	install    func(context.Context, family) error
 }
 
-// choose prefers what is there to what must be fetched, and what leaves the
-// machine as it was to what does not.
+// choose prefers what was asked for by name to all else, what is there to what
+// must be fetched, and what leaves the machine as it was to what does not.
 func (c chooser) choose(ctx context.Context, f family) (origin, error) {
-	dir, err := c.find(f)
-	if err != nil {
-		return origin{}, err
+	if image := os.Getenv(f.imageVar); image != "" {
+		if err := c.docker(ctx); err != nil {
+			return origin{}, fmt.Errorf("testenv: %s=%s: %w", f.imageVar, image, err)
+		}
+		return f.boxed(image), nil
 	}
-	if dir != "" {
-		return origin{dir: dir}, nil
+	here, err := c.find(f)
+	if here.dir != "" || err != nil {
+		return here, err
 	}
 	dockerErr := c.docker(ctx)
 	if dockerErr == nil {
-		return origin{image: f.image, entrypoint: f.entrypoint}, nil
+		return f.boxed(f.image), nil
 	}
 	if err := c.canInstall(); err != nil {
 		return origin{}, missing(f, dockerErr, err)
@@ -48,14 +52,14 @@ func (c chooser) choose(ctx context.Context, f family) (origin, error) {
 	if err := c.install(ctx, f); err != nil {
 		return origin{}, missing(f, dockerErr, err)
 	}
-	dir, err = c.find(f)
-	if err == nil && dir == "" {
-		err = fmt.Errorf("installed %s, but found no %s", strings.Join(f.packages, ", "), f.programs[0])
+	here, err = c.find(f)
+	if err == nil && here.dir == "" {
+		err = fmt.Errorf("installed %s, but found no %s", strings.Join(f.packages, ", "), f.servers[0])
 	}
 	if err != nil {
 		return origin{}, missing(f, dockerErr, err)
 	}
-	return origin{dir: dir}, nil
+	return here, nil
 }
 
 // ErrMissing matches the error of a server whose programs are not to be had.
@@ -76,7 +80,7 @@ var choices = struct {
 func choose(ctx context.Context, f family) (origin, error) {
 	choices.Lock()
 	defer choices.Unlock()
-	key := f.name + "\x00" + os.Getenv(f.binVar) + "\x00" + os.Getenv("PATH")
+	key := f.name + "\x00" + os.Getenv(f.binVar) + "\x00" + os.Getenv(f.imageVar) + "\x00" + os.Getenv("PATH")
 	if o, ok := choices.of[key]; ok {
 		return o, nil
 	}

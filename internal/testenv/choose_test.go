@@ -30,9 +30,9 @@ func TestChoose(t *testing.T) {
 		wantErr    string
 		installs   int
 	}{
-		{name: "what is there is used", found: true, docker: yes, canInstall: may, want: origin{dir: "/bin"}},
-		{name: "a container rather than an installation", docker: yes, canInstall: may, want: origin{image: f.image}},
-		{name: "an installation", docker: no, canInstall: may, installed: true, want: origin{dir: "/bin"}, installs: 1},
+		{name: "what is there is used", found: true, docker: yes, canInstall: may, want: origin{dir: "/bin", server: "redis-server"}},
+		{name: "a container rather than an installation", docker: yes, canInstall: may, want: origin{image: f.image, server: "redis-server"}},
+		{name: "an installation", docker: no, canInstall: may, installed: true, want: origin{dir: "/bin", server: "redis-server"}, installs: 1},
 		{name: "nothing is installed without the right", docker: no, canInstall: mayNot, wantErr: "not root"},
 		{name: "an installation fails", docker: no, canInstall: may, install: errors.New("disk full"), wantErr: "disk full", installs: 1},
 		{name: "an installation brings nothing", docker: no, canInstall: may, wantErr: "found no redis-server", installs: 1},
@@ -41,11 +41,11 @@ func TestChoose(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			here, installs := test.found, 0
 			got, err := chooser{
-				find: func(family) (string, error) {
+				find: func(family) (origin, error) {
 					if here {
-						return "/bin", nil
+						return origin{dir: "/bin", server: "redis-server"}, nil
 					}
-					return "", nil
+					return origin{}, nil
 				},
 				docker:     test.docker,
 				canInstall: test.canInstall,
@@ -78,6 +78,22 @@ func TestChoose(t *testing.T) {
 	}
 }
 
+func TestAnImageThatIsNamedIsUsed(t *testing.T) {
+	t.Setenv(RedisImageVar, "valkey/valkey:8.1")
+	c := chooser{
+		find:   func(family) (origin, error) { return origin{dir: "/bin", server: "redis-server"}, nil },
+		docker: func(context.Context) error { return nil },
+	}
+	got, err := c.choose(t.Context(), redisFamily)
+	if want := (origin{image: "valkey/valkey:8.1", server: "valkey-server"}); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("chose %+v, %v; want %+v", got, err, want)
+	}
+	c.docker = func(context.Context) error { return errors.New("no daemon") }
+	if got, err := c.choose(t.Context(), redisFamily); err == nil || !strings.Contains(err.Error(), RedisImageVar) {
+		t.Errorf("without a daemon: chose %+v, %v; want an error that names %s", got, err, RedisImageVar)
+	}
+}
+
 // fake makes a directory with empty executables.
 func fake(t *testing.T, dir string, programs ...string) string {
 	t.Helper()
@@ -95,16 +111,16 @@ func fake(t *testing.T, dir string, programs ...string) string {
 func TestFind(t *testing.T) {
 	root := t.TempDir()
 	f := family{
-		name: "Thing", programs: []string{"thing", "thingctl"},
+		name: "Thing", servers: []string{"thing", "thing-fork"}, tools: []string{"thingctl"},
 		binVar: "DISTLOCK_TEST_THING_BIN", places: []string{root + "/lib/thing/*/bin"},
 	}
 	find := func() string {
 		t.Helper()
-		dir, err := f.find()
+		got, err := f.find()
 		if err != nil {
 			t.Fatal(err)
 		}
-		return dir
+		return filepath.Join(got.dir, got.server)
 	}
 	t.Setenv("PATH", root)
 	if got := find(); got != "" {
@@ -114,7 +130,7 @@ func TestFind(t *testing.T) {
 	fake(t, root+"/lib/thing/9/bin", "thing", "thingctl")
 	newest := fake(t, root+"/lib/thing/17/bin", "thing", "thingctl")
 	fake(t, root+"/lib/thing/18/bin", "thing") // Half an installation.
-	if got := find(); got != newest {
+	if got := find(); got != newest+"/thing" {
 		t.Errorf("found %q, want the newest whole one, %q", got, newest)
 	}
 
@@ -124,14 +140,20 @@ func TestFind(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", path)
-	if got := find(); got != whole {
+	if got := find(); got != whole+"/thing" {
 		t.Errorf("found %q, want %q, where the link in PATH points", got, whole)
 	}
 
 	named := fake(t, root+"/named", "thing", "thingctl")
 	t.Setenv(f.binVar, named)
-	if got := find(); got != named {
+	if got := find(); got != named+"/thing" {
 		t.Errorf("found %q, want %q, which %s names", got, named, f.binVar)
+	}
+
+	fork := fake(t, root+"/fork", "thing-fork", "thingctl")
+	t.Setenv(f.binVar, fork)
+	if got := find(); got != fork+"/thing-fork" {
+		t.Errorf("found %q, want the fork in %q", got, fork)
 	}
 
 	t.Setenv(f.binVar, root+"/wrong")

@@ -40,11 +40,10 @@ func dockerAnswers(ctx context.Context) error {
 // containers run in a virtual machine this needs Docker's host networking to be
 // enabled there.
 type boxed struct {
-	image      string
-	program    program
-	entrypoint []string // nil: the image's own
-	container  testcontainers.Container
-	docker     *testcontainers.DockerClient
+	origin
+	program   program
+	container testcontainers.Container // nil until it is created
+	docker    *testcontainers.DockerClient
 }
 
 func (b *boxed) launch(ctx context.Context) (running, error) {
@@ -69,7 +68,7 @@ func (b *boxed) create(ctx context.Context) error {
 	request := testcontainers.ContainerRequest{
 		Image:      b.image,
 		Entrypoint: b.entrypoint,
-		Cmd:        append([]string{b.program.name}, b.program.args(boxDir)...),
+		Cmd:        append([]string{b.server}, b.program.args(boxDir)...),
 		Env:        b.program.env,
 		ConfigModifier: func(c *container.Config) {
 			c.WorkingDir = boxDir

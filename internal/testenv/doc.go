@@ -29,9 +29,9 @@
 //
 // # Where the programs come from
 //
-// In this order: the directories that DISTLOCK_PG_BIN, DISTLOCK_REDIS_BIN,
-// DISTLOCK_VALKEY_BIN and DISTLOCK_PGBOUNCER_BIN name; PATH and the usual places;
-// containers, if a Docker daemon answers; Debian's packages, if this process is
-// root and there is apt-get and DISTLOCK_TEST_INSTALL is not 0. Otherwise the
-// error says what to install.
+// In this order: a container image that a variable names, DISTLOCK_REDIS_IMAGE
+// for one; a directory that a variable names, DISTLOCK_PG_BIN for one; PATH and
+// the usual places; containers, if a Docker daemon answers; Debian's packages, if
+// this process is root and there is apt-get and DISTLOCK_TEST_INSTALL is not 0.
+// Otherwise the error says what to install.
 package testenv

@@ -15,8 +15,10 @@ import (
 // family is a set of server programs that come from one place.
 type family struct {
 	name     string
-	programs []string // all must be in one directory
+	servers  []string // one of them is what runs
+	tools    []string // all of which must be beside it
 	binVar   string
+	imageVar string
 	places   []string // glob patterns of directories beside PATH
 	image    string   // pinned: a test that passed yesterday has the same server today
 	packages []string // Debian's
@@ -31,8 +33,10 @@ type family struct {
 var (
 	postgresFamily = family{
 		name:     "PostgreSQL",
-		programs: []string{"postgres", "initdb"},
+		servers:  []string{"postgres"},
+		tools:    []string{"initdb"},
 		binVar:   PostgresBinVar,
+		imageVar: PostgresImageVar,
 		places: []string{
 			"/usr/lib/postgresql/*/bin", // Debian, Ubuntu
 			"/usr/pgsql-*/bin",          // Red Hat
@@ -45,8 +49,9 @@ var (
 	}
 	redisFamily = family{
 		name:     "Redis",
-		programs: []string{"redis-server"},
+		servers:  []string{"redis-server", "valkey-server"}, // A fork will do where it has replaced the original.
 		binVar:   RedisBinVar,
+		imageVar: RedisImageVar,
 		places:   []string{"/opt/homebrew/bin", "/usr/local/bin"},
 		image:    "redis:8.2.1-bookworm",
 		packages: []string{"redis-server"},
@@ -54,8 +59,9 @@ var (
 	}
 	valkeyFamily = family{
 		name:     "Valkey",
-		programs: []string{"valkey-server"},
+		servers:  []string{"valkey-server"},
 		binVar:   ValkeyBinVar,
+		imageVar: ValkeyImageVar,
 		places:   []string{"/opt/homebrew/bin", "/usr/local/bin"},
 		image:    "valkey/valkey:8.1.5",
 		packages: []string{"valkey-server"},
@@ -63,8 +69,9 @@ var (
 	}
 	pgbouncerFamily = family{
 		name:       "PgBouncer",
-		programs:   []string{"pgbouncer"},
+		servers:    []string{"pgbouncer"},
 		binVar:     PgBouncerBinVar,
+		imageVar:   PgBouncerImageVar,
 		places:     []string{"/usr/sbin", "/opt/homebrew/bin", "/usr/local/bin"},
 		image:      "edoburu/pgbouncer:v1.24.1-p1",
 		packages:   []string{"pgbouncer"},
@@ -73,38 +80,72 @@ var (
 	}
 )
 
-// find returns the directory of the family's programs, or "". A directory that
-// was named is not replaced by another if it lacks them: that is an error.
-func (f family) find() (string, error) {
+// find returns where the family's programs are on this machine, or nothing. A
+// directory that was named is not replaced by another if it lacks them: that is
+// an error.
+func (f family) find() (origin, error) {
 	if dir := os.Getenv(f.binVar); dir != "" {
-		if !f.in(dir) {
-			return "", fmt.Errorf("testenv: %s=%s: no %s there", f.binVar, dir, strings.Join(f.programs, ", "))
+		here := f.in(dir)
+		if here.dir == "" {
+			return origin{}, fmt.Errorf("testenv: %s=%s: no %s there", f.binVar, dir,
+				strings.Join(append([]string{strings.Join(f.servers, " or ")}, f.tools...), ", "))
 		}
-		return dir, nil
+		return here, nil
 	}
-	if path, err := exec.LookPath(f.programs[0]); err == nil {
+	for _, server := range f.servers {
+		path, err := exec.LookPath(server)
+		if err != nil {
+			continue
+		}
 		// Through links, as the program itself looks for its own files.
-		if path, err = filepath.EvalSymlinks(path); err == nil && f.in(filepath.Dir(path)) {
-			return filepath.Dir(path), nil
+		if path, err = filepath.EvalSymlinks(path); err != nil {
+			continue
+		}
+		if here := f.in(filepath.Dir(path)); here.dir != "" {
+			return here, nil
 		}
 	}
 	for _, pattern := range f.places {
 		dirs, _ := filepath.Glob(pattern) // The patterns are well formed.
 		slices.SortFunc(dirs, newestFirst)
 		for _, dir := range dirs {
-			if f.in(dir) {
-				return dir, nil
+			if here := f.in(dir); here.dir != "" {
+				return here, nil
 			}
 		}
 	}
-	return "", nil
+	return origin{}, nil
 }
 
-func (f family) in(dir string) bool {
-	return !slices.ContainsFunc(f.programs, func(program string) bool {
-		info, err := os.Stat(filepath.Join(dir, program))
-		return err != nil || info.IsDir() || info.Mode()&0o111 == 0
-	})
+// in returns the origin of a directory that has what the family needs.
+func (f family) in(dir string) origin {
+	for _, tool := range f.tools {
+		if !executable(filepath.Join(dir, tool)) {
+			return origin{}
+		}
+	}
+	for _, server := range f.servers {
+		if executable(filepath.Join(dir, server)) {
+			return origin{dir: dir, server: server}
+		}
+	}
+	return origin{}
+}
+
+func executable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir() && info.Mode()&0o111 != 0
+}
+
+// boxed returns the origin of a container image.
+func (f family) boxed(image string) origin {
+	server := f.servers[0]
+	for _, s := range f.servers { // redis:8 has redis-server, valkey/valkey:8 has valkey-server.
+		if strings.Contains(image, strings.TrimSuffix(s, "-server")) {
+			server = s
+		}
+	}
+	return origin{image: image, entrypoint: f.entrypoint, server: server}
 }
 
 // newestFirst orders directories by the number in their names: 18 before 9.6.

@@ -9,7 +9,6 @@ import (
 
 // program is what a server runs: one command that stays in the foreground.
 type program struct {
-	name  string // of the executable
 	args  func(dir string) []string
 	env   map[string]string
 	files map[string]string // written to the server's directory before its first start
@@ -32,9 +31,10 @@ type running interface {
 	resume() error // and let them go on
 }
 
+// launcherFor returns what launches a program that is there.
 func launcherFor(where origin, p program) (launcher, error) {
 	if where.dir == "" {
-		return &boxed{image: where.image, entrypoint: where.entrypoint, program: p}, nil
+		return &boxed{origin: where, program: p}, nil
 	}
-	return newLocal(p, where.dir)
+	return newLocal(p, where)
 }

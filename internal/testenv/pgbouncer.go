@@ -52,7 +52,6 @@ func StartPgBouncer(ctx context.Context, cfg PgBouncerConfig) (*PgBouncer, error
 		p = &PgBouncer{Server{name: "pgbouncer", port: port}}
 		p.ready = p.ping
 		p.launcher, err = launcherFor(where, program{
-			name: "pgbouncer",
 			args: func(string) []string { return []string{"pgbouncer.ini"} },
 			files: map[string]string{
 				"pgbouncer.ini": cfg.ini(port),

@@ -88,19 +88,17 @@ func (p *Postgres) prepare(ctx context.Context, where origin, cfg PostgresConfig
 		if cfg.Password != "" {
 			env = map[string]string{"POSTGRES_PASSWORD": cfg.Password, "POSTGRES_INITDB_ARGS": "--no-sync"}
 		}
-		p.launcher = &boxed{image: where.image, program: program{
-			name: "postgres",
+		p.launcher = &boxed{origin: where, program: program{
 			env:  env,
 			args: func(string) []string { return flags(settings) },
 		}}
 		return nil
 	}
 	l, err := newLocal(program{
-		name: "postgres",
 		args: func(dir string) []string {
 			return append([]string{"-D", filepath.Join(dir, "data")}, flags(settings)...)
 		},
-	}, where.dir)
+	}, where)
 	if err != nil {
 		return err
 	}

@@ -22,16 +22,16 @@ type local struct {
 	as      *syscall.Credential
 }
 
-func newLocal(p program, bin string) (*local, error) {
+func newLocal(p program, where origin) (*local, error) {
 	as, err := owner()
 	if err != nil {
 		return nil, err
 	}
-	work, err := workDir(p.name, as)
+	work, err := workDir(where.server, as)
 	if err != nil {
 		return nil, err
 	}
-	l := &local{program: p, path: filepath.Join(bin, p.name), work: work, as: as}
+	l := &local{program: p, path: filepath.Join(where.dir, where.server), work: work, as: as}
 	for name, content := range p.files {
 		if err := l.write(name, content); err != nil {
 			return nil, errors.Join(err, os.RemoveAll(work))
@@ -79,15 +79,6 @@ func (l *local) run(ctx context.Context, name string, args ...string) error {
 		return fmt.Errorf("testenv: %s: %w\n%s", name, err, out)
 	}
 	return nil
-}
-
-// output returns what a program of this machine prints.
-func output(ctx context.Context, bin, name string, args ...string) (string, error) {
-	out, err := exec.CommandContext(ctx, filepath.Join(bin, name), args...).Output()
-	if err != nil {
-		return "", fmt.Errorf("testenv: %s: %w", name, err)
-	}
-	return string(out), nil
 }
 
 func (l *local) launch(context.Context) (running, error) {

@@ -5,12 +5,11 @@ package testenv
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -22,7 +21,7 @@ import (
 // takes every client and keeps its data in memory only: after a restart it is
 // empty.
 type RedisConfig struct {
-	// Valkey starts valkey-server instead of redis-server.
+	// Valkey asks for Valkey, also where there is a Redis.
 	Valkey bool
 
 	// Password, if set, is the default user's.
@@ -56,25 +55,26 @@ func StartRedis(ctx context.Context, cfg RedisConfig) (*Redis, error) {
 
 // startRedis starts a server with extra arguments after the settings.
 func startRedis(ctx context.Context, cfg RedisConfig, extra []string) (*Redis, error) {
-	family, name := redisFamily, "redis-server"
-	if cfg.Valkey {
-		family, name = valkeyFamily, "valkey-server"
-	}
-	where, err := choose(ctx, family)
+	where, err := choose(ctx, cfg.family())
 	if err != nil {
 		return nil, err
 	}
-	debug, err := allowsDebug(ctx, where, name)
-	if err != nil {
-		return nil, err
+	// Redis 7 must be told to allow DEBUG, and Redis 6 does not know the setting.
+	debug := []string{"--enable-debug-command", "yes"}
+	r, err := startRedisAt(ctx, where, cfg, slices.Concat(debug, extra))
+	if err != nil && strings.Contains(err.Error(), "enable-debug-command") {
+		r, err = startRedisAt(ctx, where, cfg, extra)
 	}
+	return r, err
+}
+
+func startRedisAt(ctx context.Context, where origin, cfg RedisConfig, extra []string) (*Redis, error) {
 	var r *Redis
-	err = withPort(func(port int) error {
-		r = &Redis{password: cfg.Password, Server: Server{name: name, port: port}}
+	err := withPort(func(port int) (err error) {
+		r = &Redis{password: cfg.Password, Server: Server{name: where.server, port: port}}
 		r.ready = r.ping
-		args := append(redisFlags(cfg, port, debug), extra...)
-		r.launcher, err = launcherFor(where, program{name: name, args: func(string) []string { return args }})
-		if err != nil {
+		args := append(redisFlags(cfg, port), extra...)
+		if r.launcher, err = launcherFor(where, program{args: func(string) []string { return args }}); err != nil {
 			return err
 		}
 		if err := r.Start(ctx); err != nil {
@@ -88,15 +88,19 @@ func startRedis(ctx context.Context, cfg RedisConfig, extra []string) (*Redis, e
 	return r, nil
 }
 
-func redisFlags(cfg RedisConfig, port int, debug bool) []string {
+func (cfg RedisConfig) family() family {
+	if cfg.Valkey {
+		return valkeyFamily
+	}
+	return redisFamily
+}
+
+func redisFlags(cfg RedisConfig, port int) []string {
 	settings := map[string]string{
 		"port":       strconv.Itoa(port),
 		"bind":       "127.0.0.1",
 		"save":       "",
 		"appendonly": "no",
-	}
-	if debug {
-		settings["enable-debug-command"] = "yes"
 	}
 	if cfg.Durable {
 		settings["appendonly"], settings["appendfsync"] = "yes", "always"
@@ -110,26 +114,6 @@ func redisFlags(cfg RedisConfig, port int, debug bool) []string {
 		args = append(args, "--"+name, settings[name])
 	}
 	return args
-}
-
-var redisVersion = regexp.MustCompile(`v=(\d+)\.`)
-
-// allowsDebug reports whether the server must be told to allow DEBUG: Redis 7
-// began to refuse it, and Redis 6 refuses the setting.
-func allowsDebug(ctx context.Context, where origin, name string) (bool, error) {
-	if where.dir == "" {
-		return true, nil // The pinned images are newer.
-	}
-	out, err := output(ctx, where.dir, name, "--version")
-	if err != nil {
-		return false, err
-	}
-	match := redisVersion.FindStringSubmatch(out)
-	if match == nil {
-		return false, fmt.Errorf("testenv: %s --version says %q", name, out)
-	}
-	major, err := strconv.Atoi(match[1])
-	return major >= 7, err
 }
 
 func (r *Redis) ping(ctx context.Context) error {

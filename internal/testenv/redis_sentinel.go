@@ -80,11 +80,7 @@ func (s *RedisSentinel) start(ctx context.Context, cfg RedisSentinelConfig) erro
 }
 
 func (s *RedisSentinel) startSentinel(ctx context.Context, cfg RedisSentinelConfig) (*Sentinel, error) {
-	family, name := redisFamily, "redis-server"
-	if cfg.Valkey {
-		family, name = valkeyFamily, "valkey-server"
-	}
-	where, err := choose(ctx, family)
+	where, err := choose(ctx, cfg.family())
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +89,6 @@ func (s *RedisSentinel) startSentinel(ctx context.Context, cfg RedisSentinelConf
 		sentinel = &Sentinel{Server{name: "sentinel", port: port}}
 		sentinel.ready = (&Redis{Server: Server{port: port}}).ping
 		sentinel.launcher, err = launcherFor(where, program{
-			name:  name,
 			args:  func(string) []string { return []string{"sentinel.conf", "--sentinel"} },
 			files: map[string]string{"sentinel.conf": s.conf(port, cfg)},
 		})

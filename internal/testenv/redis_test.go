@@ -208,7 +208,7 @@ func TestRedisSentinel(t *testing.T) {
 }
 
 func TestValkey(t *testing.T) {
-	if dir, err := valkeyFamily.find(); dir == "" || err != nil {
+	if here, err := valkeyFamily.find(); here.dir == "" || err != nil {
 		t.Skip("no valkey-server here: install it, or name its directory with " + ValkeyBinVar)
 	}
 	r := NewRedis(t, RedisConfig{Valkey: true})

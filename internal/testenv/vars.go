@@ -44,6 +44,14 @@ const (
 	ValkeyBinVar    = "DISTLOCK_VALKEY_BIN"
 	PgBouncerBinVar = "DISTLOCK_PGBOUNCER_BIN"
 
+	// PostgresImageVar, RedisImageVar, ValkeyImageVar and PgBouncerImageVar are
+	// container images to use instead of any program of this machine, such as
+	// postgres:14 or valkey/valkey:8.1.
+	PostgresImageVar  = "DISTLOCK_PG_IMAGE"
+	RedisImageVar     = "DISTLOCK_REDIS_IMAGE"
+	ValkeyImageVar    = "DISTLOCK_VALKEY_IMAGE"
+	PgBouncerImageVar = "DISTLOCK_PGBOUNCER_IMAGE"
+
 	// InstallVar, set to 0, forbids the installation of Debian packages.
 	InstallVar = "DISTLOCK_TEST_INSTALL"
 )
