@@ -33,6 +33,10 @@ help: ## Show this help
 test: testenv ## Run all tests with the race detector, against real servers (PKG=, TESTFLAGS=)
 	$(TESTENV) -- $(GO) test -race -timeout 15m $(TESTFLAGS) $(PKG)
 
+.PHONY: test-local
+test-local: ## Run the tests that need no server, on whatever system this is
+	$(GO) test -race -timeout 15m $(TESTFLAGS) $(addprefix ./,$(addsuffix /...,$(filter core file distlock distlock/cmd/distlock,$(MODULES))))
+
 .PHONY: bench
 bench: testenv ## Run the benchmarks against real servers (PKG=, BENCHTIME=)
 	$(TESTENV) -- $(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 30m $(TESTFLAGS) $(PKG)
