@@ -1,7 +1,7 @@
 module github.com/distlock/distlock-go/file
 
-go 1.26
+go 1.26.0
 
-require github.com/distlock/distlock-go/core v0.0.0
+require golang.org/x/sys v0.49.0
 
 replace github.com/distlock/distlock-go/core => ../core

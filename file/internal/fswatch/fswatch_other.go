@@ -1,0 +1,25 @@
+//go:build !(darwin || dragonfly || freebsd || linux || netbsd || openbsd)
+
+package fswatch
+
+import "errors"
+
+// A Watcher cannot be had on this platform.
+type Watcher struct{}
+
+// New returns an error that matches errors.ErrUnsupported.
+func New() (*Watcher, error) { return nil, errors.ErrUnsupported }
+
+// Add returns an error that matches errors.ErrUnsupported.
+func (w *Watcher) Add(int, string, func(Event)) (*Watch, error) {
+	return nil, errors.ErrUnsupported
+}
+
+// Listen returns an error that matches errors.ErrUnsupported.
+func (x *Watch) Listen(bool) error { return errors.ErrUnsupported }
+
+// Remove does nothing.
+func (x *Watch) Remove() {}
+
+// Close does nothing.
+func (w *Watcher) Close() error { return nil }

@@ -1,0 +1,12 @@
+//go:build dragonfly || netbsd || openbsd
+
+package fswatch
+
+import "golang.org/x/sys/unix"
+
+// freed: these systems tell of the bell only. After a crash the backstop must
+// help.
+const (
+	freed  = unix.NOTE_WRITE
+	closed = 0
+)

@@ -1,0 +1,9 @@
+package fswatch
+
+import "golang.org/x/sys/unix"
+
+// freed: FreeBSD tells of a close, and so of a crash.
+const (
+	freed  = unix.NOTE_CLOSE | unix.NOTE_CLOSE_WRITE | unix.NOTE_WRITE
+	closed = unix.NOTE_CLOSE | unix.NOTE_CLOSE_WRITE
+)

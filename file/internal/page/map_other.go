@@ -1,0 +1,14 @@
+//go:build !(darwin || dragonfly || freebsd || illumos || linux || netbsd || openbsd)
+
+package page
+
+import "github.com/distlock/distlock-go/file/internal/flock"
+
+// Map returns the page of f, which is not mapped here.
+func Map(f *flock.File) (*Page, error) { return Copy(f), nil }
+
+// Extend does nothing: a copy of a page does without the page.
+func Extend(*flock.File) error { return nil }
+
+// Close does nothing.
+func (p *Page) Close() error { return nil }

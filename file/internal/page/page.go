@@ -1,0 +1,137 @@
+// Package page gives access to the first page of a file, as words that processes
+// share.
+//
+// On a local file system the page is mapped into memory: reading and writing it
+// costs nothing, wakes nobody who watches the file, and is atomic by the word.
+// Elsewhere it is read and written as a whole, so only one process at a time may
+// use it.
+package page
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"sync/atomic"
+	"unsafe"
+)
+
+// Size is the size of a page, whatever the machine's is.
+const Size = 4096
+
+// ErrFault means that the file does not have the page any more: it was truncated,
+// or the disk has no room for it or cannot read it.
+var ErrFault = errors.New("the first page of the lock file cannot be accessed")
+
+// A Page is the page of one open file.
+type Page struct {
+	mem []byte // the mapping, or a copy of the page
+
+	file   file // nil: mem is a mapping
+	lo, hi int  // what was written to the copy
+}
+
+type file interface {
+	io.ReaderAt
+	io.WriterAt
+}
+
+// Copy returns the page of a file that is not mapped.
+func Copy(f file) *Page {
+	return &Page{mem: make([]byte, Size), file: f}
+}
+
+// Mapped reports whether the page is memory that processes share. If it is not,
+// only one at a time may use it.
+func (p *Page) Mapped() bool { return p.file == nil }
+
+// Do calls use, which may call the other methods. It must not be called twice at
+// the same time for a page that is not mapped.
+//
+// Touching mapped memory that the file no longer has is a fault, and the fault
+// of a Go program is its end unless the goroutine has asked for a panic. Do asks,
+// and returns an error that matches ErrFault; use ends where it was.
+func (p *Page) Do(use func()) (err error) {
+	if p.file != nil {
+		return p.doCopy(use)
+	}
+	old := debug.SetPanicOnFault(true)
+	defer func() {
+		debug.SetPanicOnFault(old)
+		if cause := recover(); cause != nil {
+			err = p.fault(cause)
+		}
+	}()
+	use()
+	return nil
+}
+
+// fault returns the error for a panic by a fault of this page; any other panic
+// goes on.
+func (p *Page) fault(cause any) error {
+	f, ok := cause.(interface {
+		error
+		Addr() uintptr
+	})
+	start := uintptr(unsafe.Pointer(unsafe.SliceData(p.mem)))
+	if !ok || f.Addr() < start || f.Addr() >= start+uintptr(len(p.mem)) {
+		panic(cause)
+	}
+	return fmt.Errorf("%w: %w", ErrFault, f)
+}
+
+// doCopy reads the page, lets it be used, and writes back what has changed.
+func (p *Page) doCopy(use func()) error {
+	n, err := p.file.ReadAt(p.mem, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: %w", ErrFault, err)
+	}
+	clear(p.mem[n:])
+	p.lo, p.hi = Size, 0
+	use()
+	if p.lo < p.hi {
+		if _, err := p.file.WriteAt(p.mem[p.lo:p.hi], int64(p.lo)); err != nil {
+			return fmt.Errorf("%w: %w", ErrFault, err)
+		}
+	}
+	return nil
+}
+
+// word returns the word at an offset that is a multiple of 8.
+func (p *Page) word(off int) *uint64 { return (*uint64)(unsafe.Pointer(&p.mem[off])) }
+
+// Load returns the word at off.
+func (p *Page) Load(off int) uint64 { return atomic.LoadUint64(p.word(off)) }
+
+// Store sets the word at off.
+func (p *Page) Store(off int, v uint64) {
+	atomic.StoreUint64(p.word(off), v)
+	p.wrote(off, 8)
+}
+
+// CompareAndSwap sets the word at off to v if it is old.
+func (p *Page) CompareAndSwap(off int, old, v uint64) bool {
+	if !atomic.CompareAndSwapUint64(p.word(off), old, v) {
+		return false
+	}
+	p.wrote(off, 8)
+	return true
+}
+
+// Write copies b to off. Unlike a word it may be seen half written.
+func (p *Page) Write(off int, b []byte) { p.wrote(off, copy(p.mem[off:], b)) }
+
+// Read copies what is at off to b. It may see what is half written.
+func (p *Page) Read(off int, b []byte) { copy(b, p.mem[off:]) }
+
+func (p *Page) wrote(off, n int) {
+	if p.file != nil {
+		p.lo, p.hi = min(p.lo, off), max(p.hi, off+n)
+	}
+}
+
+// Words returns the words of b, a page as it is in a file.
+func Words(b []byte) func(off int) uint64 {
+	return func(off int) uint64 { return binary.NativeEndian.Uint64(b[off:]) }
+}

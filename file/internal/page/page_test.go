@@ -1,0 +1,107 @@
+package page
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/distlock/distlock-go/file/internal/flock"
+)
+
+func open(t *testing.T, path string) (*flock.File, *Page) {
+	t.Helper()
+	f, err := flock.Open(path, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	p, err := Map(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	return f, p
+}
+
+// Every way to the page shows what was written by every other way.
+func TestPageIsShared(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	_, a := open(t, path)
+	f, b := open(t, path)
+	c := Copy(f)
+	for i, p := range []*Page{a, b, c} {
+		off, v := 64+8*i, uint64(100+i)
+		if err := p.Do(func() { p.Store(off, v) }); err != nil {
+			t.Fatal(err)
+		}
+		for j, q := range []*Page{a, b, c} {
+			var got uint64
+			if err := q.Do(func() { got = q.Load(off) }); err != nil || got != v {
+				t.Errorf("page %d shows %d, %v of what page %d has written, %d", j, got, err, i, v)
+			}
+		}
+	}
+	raw := make([]byte, Size)
+	if _, err := f.ReadAt(raw, 0); err != nil || Words(raw)(64) != 100 {
+		t.Errorf("the file has %d, %v", Words(raw)(64), err)
+	}
+}
+
+// A copy writes back no more than it has changed.
+func TestCopyLeavesTheRest(t *testing.T) {
+	f, p := open(t, filepath.Join(t.TempDir(), "x"))
+	c := Copy(f)
+	err := c.Do(func() {
+		if _, err := f.WriteAt([]byte{7}, 0); err != nil {
+			t.Error(err)
+		}
+		c.Store(128, 1)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b [1]byte
+	if err := p.Do(func() { p.Read(0, b[:]) }); err != nil || b[0] != 7 {
+		t.Errorf("byte 0 is %d, %v; the copy has overwritten it", b[0], err)
+	}
+}
+
+func TestTruncationIsAnErrorAndNoCrash(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	f, p := open(t, path)
+	if !p.Mapped() {
+		t.Skip("pages are not mapped here")
+	}
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	went := false
+	err := p.Do(func() {
+		p.Store(64, 1)
+		went = true
+	})
+	if !errors.Is(err, ErrFault) || went {
+		t.Fatalf("a store to a page that is gone: %v", err)
+	}
+	if err := Extend(f); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Do(func() { p.Store(64, 1) }); err != nil {
+		t.Errorf("the page is back: %v", err)
+	}
+}
+
+// A panic that is no fault of the page is not swallowed.
+func TestOtherPanicsGoOn(t *testing.T) {
+	_, p := open(t, filepath.Join(t.TempDir(), "x"))
+	defer func() {
+		if recover() == nil {
+			t.Error("a panic of the caller was swallowed")
+		}
+	}()
+	_ = p.Do(func() {
+		var nobody *Page
+		_ = nobody.mem[0]
+	})
+}
