@@ -12,6 +12,11 @@ import (
 // finish ends a case, whatever came of it, and looks at what it has left behind.
 func (t *trial) finish() {
 	t.Helper()
+	defer func() {
+		t.mu.Lock()
+		t.over = true
+		t.mu.Unlock()
+	}()
 	ctx, cancel := context.WithTimeout(context.Background(), t.patience())
 	defer cancel()
 	for _, w := range t.waiters {
@@ -28,9 +33,6 @@ func (t *trial) finish() {
 		t.nothingIsHeld(ctx)
 	}
 	t.closeAll()
-	for _, w := range t.waiters {
-		<-w.done
-	}
 	if !clean || t.Failed() {
 		return // What a failed case leaves behind tells nothing new.
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,13 +26,22 @@ type trial struct {
 	started []*process
 	names   []string         // what was used, to be looked at in the end
 	taken   map[string]*fill // permits taken beforehand, by name
+
+	mu   sync.Mutex
+	over bool // goroutines of a case that failed may still be about
 }
 
+// Errorf reports a failure, and the rule.
 func (t *trial) Errorf(format string, args ...any) {
 	t.Helper()
-	t.T.Errorf("%s\n\tThe rule: %s", fmt.Sprintf(format, args...), t.rule.text)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.over {
+		t.T.Errorf("%s\n\tThe rule: %s", fmt.Sprintf(format, args...), t.rule.text)
+	}
 }
 
+// Fatalf is Errorf, and ends the case.
 func (t *trial) Fatalf(format string, args ...any) {
 	t.Helper()
 	t.Errorf(format, args...)

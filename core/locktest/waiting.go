@@ -3,6 +3,7 @@ package locktest
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -44,12 +45,8 @@ var waitingRules = []rule{
 			h := t.acquire(t.lock(p, name))
 			for i := range 50 {
 				w := t.start(t.lock([]core.Provider{p, q}[i%2], name))
-				if i%3 == 0 { // Now and then it waits, and now and then it is about to.
-					select {
-					case <-w.queued:
-					case <-time.After(t.h.Pause):
-					}
-				}
+				// The release comes when it waits, or when it is about to.
+				time.Sleep(rand.N(t.h.Pause / 2))
 				t.release(h)
 				h = w.granted()
 			}
