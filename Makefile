@@ -72,9 +72,11 @@ vet: ## go vet over the workspace
 
 .PHONY: lint
 lint: install-tools ## golangci-lint over every module, and over the Windows and macOS files
-	@for m in $(MODULES); do echo "golangci-lint $$m"; (cd $$m && $(LINT) run ./...); done
-	@for os in windows darwin; do for m in $(filter core file distlock/cmd/distlock,$(MODULES)); do \
-		echo "golangci-lint $$m ($$os)"; (cd $$m && CGO_ENABLED=0 GOOS=$$os $(LINT) run ./...); done; done
+	@bad=0; \
+	run() { echo "golangci-lint $$1 $$2"; (cd $$1 && CGO_ENABLED=0 GOOS=$$2 $(LINT) run ./...) || bad=1; }; \
+	for m in $(MODULES); do run $$m $$($(GO) env GOOS); done; \
+	for m in $(filter core file distlock/cmd/distlock,$(MODULES)); do run $$m windows; run $$m darwin; done; \
+	exit $$bad
 
 .PHONY: tidy
 tidy: ## Tidy every module and bring the workspace to one version of each dependency
