@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+	"unicode/utf8"
 )
 
 // The sentinels that the errors of every backend match, by [errors.Is].
@@ -64,7 +65,11 @@ func quoteName(name string) string {
 	if len(name) <= most {
 		return strconv.Quote(name)
 	}
-	return fmt.Sprintf("%s... (%d bytes)", strconv.Quote(name[:most]), len(name))
+	cut := most
+	for cut > most-utf8.UTFMax && !utf8.RuneStart(name[cut]) {
+		cut--
+	}
+	return fmt.Sprintf("%s... (%d bytes)", strconv.Quote(name[:cut]), len(name))
 }
 
 // A HeldError is the form that [ErrNotAcquired] takes where the backend knows
