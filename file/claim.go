@@ -1,0 +1,120 @@
+package file
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/core/driver"
+)
+
+// A claim is one hold on one file, as its holder has it. It implements
+// driver.Watched, driver.Checked and driver.Successive.
+type claim struct {
+	lf     *lockfile
+	token  uint64
+	shared bool
+	entry  int
+	source *lockfile // of a permit: where its tokens come from
+
+	// Guarded by lf.mu.
+	ended bool
+	lost  func(cause error)
+}
+
+// Token implements driver.Claim.
+func (c *claim) Token() uint64 { return c.token }
+
+// Release implements driver.Claim. It needs one system call, which does not wait,
+// so it pays no heed to its context; closing the file is the way out if it fails.
+func (c *claim) Release(context.Context) error {
+	lf := c.lf
+	lf.mu.Lock()
+	if c.ended {
+		lf.mu.Unlock()
+		return nil
+	}
+	c.ended = true
+	lf.forget(c)
+	gone := lf.gone
+	lf.leave(c)
+	lf.unlock()
+	lf.mu.Unlock()
+	c.put()
+	if gone != nil {
+		return fmt.Errorf("%w: %w", core.ErrLost, gone)
+	}
+	return nil
+}
+
+// put ends the claim's use of its files.
+func (c *claim) put() {
+	c.lf.p.files.put(c.lf)
+	if c.source != nil {
+		c.source.p.files.put(c.source)
+	}
+}
+
+// Watch implements driver.Watched.
+func (c *claim) Watch(lost func(cause error)) {
+	lf := c.lf
+	lf.mu.Lock()
+	c.lost = lost
+	lf.observe()
+	gone := lf.gone
+	lf.mu.Unlock()
+	if gone != nil {
+		lf.end()
+	}
+	lf.p.probe.start()
+}
+
+// Check implements driver.Checked: a removed file shows at once, before the
+// system has told of it.
+func (c *claim) Check() error {
+	lf := c.lf
+	lf.mu.Lock()
+	if c.ended {
+		lf.mu.Unlock()
+		return nil
+	}
+	_ = lf.stands()
+	gone := lf.gone
+	lf.mu.Unlock()
+	if gone != nil {
+		lf.end()
+	}
+	return gone
+}
+
+// Succeed implements driver.Successive. The lock stays with the file; the token is
+// the next one, if the counter can give one without asking the ledger.
+func (c *claim) Succeed() (driver.Claim, bool) {
+	lf := c.lf
+	lf.mu.Lock()
+	defer lf.mu.Unlock()
+	heir := &claim{lf: lf, shared: c.shared, entry: unlisted, source: c.source}
+	if c.ended || lf.stands() != nil || !lf.page.Mapped() || !heir.inherit() {
+		return nil, false
+	}
+	c.ended = true
+	lf.forget(c)
+	lf.claims = append(lf.claims, heir)
+	return heir, true
+}
+
+// inherit draws a token for the heir of a claim, and enters it as the holder. The
+// file's mutex must be held.
+func (c *claim) inherit() bool {
+	if c.source == nil {
+		token, err := c.lf.draw(c)
+		return err == nil && token != 0
+	}
+	c.source.mu.Lock()
+	defer c.source.mu.Unlock()
+	token, err := c.source.draw(c)
+	if err != nil || token == 0 || c.source.stands() != nil {
+		return false
+	}
+	return c.lf.do(func() { c.lf.enter(c) }) == nil
+}

@@ -1,0 +1,126 @@
+package file
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/file/internal/flock"
+)
+
+// ledgerName is the file with the directory's ledger. It is no name of a lock
+// file, which all have a dash.
+const ledgerName = "distlock.ledger"
+
+// A ledger allots tokens to the files of a directory: each token once, in order,
+// and never less than the clock says. It is a file with one number, below which
+// everything has been allotted, and is locked for some microseconds each time.
+//
+// If it is lost, with a whole directory or by a power failure, the clock stands
+// in for it: tokens then still grow unless the clock was set back meanwhile, or
+// more than 2 million tokens a second had been drawn.
+type ledger struct {
+	p *Provider
+
+	mu     sync.Mutex
+	f      *flock.File // nil: not open
+	closed bool
+}
+
+// A ledgerLock is the ledger while it is locked.
+type ledgerLock struct{ f *flock.File }
+
+// patience is how long the ledger may be locked by others. Whoever locks it does
+// a few system calls, one of which may be a flush of the disk; only a process
+// that is stopped right then takes longer.
+const patience = 5 * time.Second
+
+// locked calls use with the ledger locked.
+func (l *ledger) locked(use func(*ledgerLock) error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	start := time.Now()
+	for pause := 20 * time.Microsecond; ; pause = min(2*pause, 5*time.Millisecond) {
+		ok, err := l.lock()
+		if err != nil {
+			return err
+		}
+		if ok {
+			break
+		}
+		if time.Since(start) > patience {
+			return fmt.Errorf("%w: %s was locked for %v (a process was stopped there; let it go on, or end it)",
+				core.ErrUnavailable, l.f.Path(), patience)
+		}
+		time.Sleep(pause)
+	}
+	err := use(&ledgerLock{l.f})
+	if uerr := l.f.Unlock(); uerr != nil {
+		l.drop()
+	}
+	return err
+}
+
+// lock makes one attempt. A ledger that was removed is made again.
+func (l *ledger) lock() (bool, error) {
+	if l.closed {
+		return false, core.ErrClosed
+	}
+	if l.f == nil {
+		f, err := l.p.openFile(ledgerName)
+		if err != nil {
+			return false, err
+		}
+		l.f = f
+	}
+	ok, err := l.f.TryLock(false)
+	if err == nil && ok {
+		err = l.f.Stands()
+	}
+	if errors.Is(err, flock.ErrRemoved) {
+		l.drop()
+		return false, nil
+	}
+	return ok, err
+}
+
+func (l *ledger) drop() {
+	_ = l.f.Close()
+	l.f = nil
+}
+
+func (l *ledger) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	if l.f != nil {
+		l.drop()
+	}
+}
+
+// allot returns the token below the n that it allots: base+1 to base+n. They are
+// above floor, and above everything that was allotted before.
+func (l *ledgerLock) allot(floor, n uint64) (base uint64, err error) {
+	var b [16]byte
+	if _, err := l.f.ReadAt(b[:], 0); err != nil && !errors.Is(err, io.EOF) {
+		return 0, err
+	}
+	word := binary.NativeEndian
+	last := word.Uint64(b[:])
+	if last != ^word.Uint64(b[8:]) || last > absurd {
+		last = 0 // New, or damaged.
+	}
+	base = max(floor, last, clock())
+	word.PutUint64(b[:], base+n)
+	word.PutUint64(b[8:], ^(base + n))
+	_, err = l.f.WriteAt(b[:], 0)
+	return base, err
+}
+
+// clock returns the time as a token: two for each microsecond, so that tokens
+// stay below 2^53, and exact in JSON, until the year 2112.
+func clock() uint64 { return uint64(max(time.Now().UnixMicro(), 0)) * 2 }

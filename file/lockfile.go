@@ -1,0 +1,292 @@
+package file
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/file/internal/flock"
+	"github.com/distlock/distlock-go/file/internal/fswatch"
+	"github.com/distlock/distlock-go/file/internal/page"
+)
+
+// A lockfile is one lock file that this provider has open. The kernel's lock
+// belongs to the open file, so within a provider the lockfile itself keeps its
+// users apart: taking the kernel's lock twice would succeed.
+//
+// A grant is made in four steps, in this order: lock the file, draw a token,
+// check that the path still names the file, enter the holder.
+//
+//   - The process dies: the kernel frees the lock; the token is skipped, and the
+//     entry is found to be stale, because the lock is free.
+//   - The file is removed or replaced before the check: the attempt begins again
+//     with the file that is there. Whoever has locked that one has made it after
+//     the removal, and so drawn its tokens from the ledger after ours.
+//   - It is removed after the check: the hold is lost, which is known to a Check
+//     at once and to Done as soon as the system tells.
+type lockfile struct {
+	p     *Provider
+	name  string // of the file
+	title string // of the object, if this is its main file
+	f     *flock.File
+	page  *page.Page
+
+	// Of the cache, whose mutex guards them.
+	refs         int
+	closed       bool
+	newer, older *lockfile
+
+	hint atomic.Int64 // of a semaphore: the permit that was taken last
+
+	mu       sync.Mutex
+	mode     int   // exclusive, or how many of this provider share it; 0: not locked
+	gone     error // why the path does not name this file any more
+	claims   []*claim
+	sleepers []*sleeper
+	watch    *fswatch.Watch // nil: not yet watched, or cannot be
+	last     uint64         // the last token that was drawn by this provider
+	trusted  bool           // the tokens were written since the machine was booted
+}
+
+const exclusive = -1
+
+// take makes a claim of the file. The token is drawn from source, which is the
+// file itself or, for a permit, the main file of the semaphore. Its error is
+// errReplaced, matches core.ErrNotAcquired, or matches core.ErrUnavailable.
+func (lf *lockfile) take(shared bool, source *lockfile) (*claim, error) {
+	lf.mu.Lock()
+	c, err := lf.grant(shared, source)
+	gone := lf.gone
+	lf.mu.Unlock()
+	if gone != nil {
+		lf.end()
+	}
+	return c, err
+}
+
+func (lf *lockfile) grant(shared bool, source *lockfile) (*claim, error) {
+	if err := lf.lock(shared); err != nil {
+		return nil, err
+	}
+	c := &claim{lf: lf, shared: shared, entry: unlisted}
+	err := source.drawFor(c)
+	if err == nil {
+		err = lf.stands()
+	}
+	if err != nil {
+		lf.leave(c)
+		lf.unlock()
+		return nil, err
+	}
+	lf.claims = append(lf.claims, c)
+	return c, nil
+}
+
+// lock takes the kernel's lock, or joins those of this provider who share it.
+// The mutex must be held.
+func (lf *lockfile) lock(shared bool) error {
+	switch {
+	case lf.gone != nil:
+		return errReplaced
+	case lf.mode == exclusive, lf.mode > 0 && !shared:
+		return lf.held()
+	case lf.mode > 0:
+		lf.mode++
+		return nil
+	}
+	ok, err := lf.f.TryLock(shared)
+	if err != nil {
+		return unavailable(err)
+	}
+	if !ok {
+		return lf.held()
+	}
+	lf.mode = exclusive
+	if shared {
+		lf.mode = 1
+	}
+	return nil
+}
+
+// unlock undoes one lock. The bell is rung after the unlock: whoever found the
+// file locked had asked for it before, so it is not overlooked; and whoever asks
+// between the two and finds the file locked again is woken by the next holder.
+// The mutex must be held.
+func (lf *lockfile) unlock() {
+	if lf.mode > 1 {
+		lf.mode--
+		return
+	}
+	lf.mode = 0
+	if err := lf.f.Unlock(); err != nil && lf.gone == nil {
+		lf.gone = err // The file will be closed, which unlocks it.
+	}
+	lf.ring()
+}
+
+// ring wakes those who sleep until the file is unlocked. They ask for it anew
+// before each attempt, so the request is cleared before the bell: one that comes
+// in between is answered too.
+func (lf *lockfile) ring() {
+	wanted := true
+	if lf.page.Mapped() {
+		err := lf.page.Do(func() {
+			wanted = lf.page.Load(atWaiting) != 0
+			if wanted {
+				lf.page.Store(atWaiting, 0)
+			}
+		})
+		wanted = wanted || err != nil
+	}
+	if wanted {
+		lf.f.Ring()
+	}
+}
+
+// stands returns nil while the path names this file, and errReplaced once it is
+// known not to. The mutex must be held.
+func (lf *lockfile) stands() error {
+	if lf.gone == nil {
+		if err := lf.f.Stands(); errors.Is(err, flock.ErrRemoved) {
+			lf.gone = err
+		}
+	}
+	if lf.gone != nil {
+		return errReplaced
+	}
+	return nil
+}
+
+// verify looks whether the path still names the file, and tells its holders if it
+// does not.
+func (lf *lockfile) verify() {
+	lf.mu.Lock()
+	if err := lf.f.Named(); errors.Is(err, flock.ErrRemoved) && lf.gone == nil {
+		lf.gone = err
+	}
+	gone := lf.gone
+	lf.mu.Unlock()
+	if gone != nil {
+		lf.end()
+	}
+}
+
+// end tells the holders of a file that is gone that their holds are lost, and
+// those who wait for it to look for its successor. It may be called again.
+func (lf *lockfile) end() {
+	lf.p.files.retire(lf)
+	lf.mu.Lock()
+	cause := lf.gone
+	var lost []func(error)
+	for _, c := range lf.claims {
+		if c.lost != nil {
+			lost = append(lost, c.lost)
+		}
+	}
+	lf.wake()
+	lf.mu.Unlock()
+	for _, tell := range lost {
+		tell(cause)
+	}
+}
+
+// wake wakes those of this provider who sleep until the file is unlocked. The
+// mutex must be held.
+func (lf *lockfile) wake() {
+	for _, s := range lf.sleepers {
+		s.notify()
+	}
+}
+
+// event takes in what the system tells of the file.
+func (lf *lockfile) event(what fswatch.Event) {
+	if !lf.p.files.keep(lf) {
+		return
+	}
+	defer lf.p.files.put(lf)
+	if what&fswatch.Changed != 0 {
+		lf.verify()
+	}
+	if what&fswatch.Freed != 0 {
+		lf.mu.Lock()
+		lf.wake()
+		lf.mu.Unlock()
+	}
+}
+
+// observe has the system tell of what happens to the file. What happened before
+// is not told, so the file is checked afterwards. The mutex must be held.
+func (lf *lockfile) observe() {
+	if lf.watch != nil || lf.gone != nil {
+		return
+	}
+	if lf.watch = lf.p.events.watch(lf); lf.watch != nil {
+		_ = lf.stands()
+	}
+}
+
+// held returns the answer that somebody else holds the file, and who, as far as
+// the file tells. The mutex must be held.
+func (lf *lockfile) held() error {
+	var b [page.Size]byte
+	if lf.page.Do(func() { lf.page.Read(atEntries, b[atEntries:]) }) == nil {
+		for i := range entries {
+			if holder, ok := readEntry(b[:], i); ok {
+				return &core.HeldError{Holder: holder}
+			}
+		}
+	}
+	return core.ErrNotAcquired
+}
+
+// do uses the page. If it is missing, because somebody has truncated the file, it
+// is made again, empty.
+func (lf *lockfile) do(use func()) error {
+	err := lf.page.Do(use)
+	if errors.Is(err, page.ErrFault) {
+		if err := page.Extend(lf.f); err != nil {
+			return unavailable(err)
+		}
+		err = lf.page.Do(use)
+	}
+	return unavailable(err)
+}
+
+// setFlag sets one of the page's flags, which are hints: failing is no error.
+func (lf *lockfile) setFlag(at int, on bool) {
+	lf.mu.Lock()
+	defer lf.mu.Unlock()
+	_ = lf.page.Do(func() {
+		if was := lf.page.Load(at) == 1; was != on {
+			lf.page.Store(at, flag(on))
+		}
+	})
+}
+
+// flagged reports whether a flag is set.
+func (lf *lockfile) flagged(at int) (on bool) {
+	lf.mu.Lock()
+	defer lf.mu.Unlock()
+	_ = lf.page.Do(func() { on = lf.page.Load(at) == 1 })
+	return on
+}
+
+// forget takes a claim out of the list.
+func (lf *lockfile) forget(c *claim) {
+	if i := slices.Index(lf.claims, c); i >= 0 {
+		last := len(lf.claims) - 1
+		lf.claims[i], lf.claims[last] = lf.claims[last], nil
+		lf.claims = lf.claims[:last]
+	}
+}
+
+// close closes a file that nobody uses and that the cache does not have.
+func (lf *lockfile) close() {
+	if lf.watch != nil {
+		lf.watch.Remove()
+	}
+	_ = lf.page.Close()
+	_ = lf.f.Close() // It was only read and locked; there is nothing left to fail.
+}

@@ -1,0 +1,150 @@
+package file
+
+import "github.com/distlock/distlock-go/file/internal/page"
+
+// Tokens are drawn from a counter in the first page of the file, by whoever has
+// just locked it. What makes them grow whatever happens:
+//
+//   - The counter may only run up to a mark. The mark is set ahead by 1024 tokens
+//     at a time, after it was made durable; so a draw costs no I/O, and after a
+//     power failure, when the counter may be an old one, it goes on from the mark.
+//     That there was one is known by the boot id of the machine or, where there
+//     is none, supposed whenever a process opens the file.
+//   - The tokens below a mark come from the directory's ledger, which allots each
+//     once, and never less than by the clock. So a counter that is missing,
+//     damaged or older than what this process has seen is replaced, and the file
+//     of a name that was removed and made again has greater tokens than the one
+//     before. See [ledger] for what happens to that if the ledger is lost.
+//   - The first tokens of a new file rest on the clock and are not made durable,
+//     because a name that is used once should not cost a disk flush.
+
+// reserve is how many tokens are allotted at a time.
+const reserve = 1024
+
+// drawFor gives a claim of this file, or of a permit whose tokens this file has,
+// its token, and lists the holder. It fails with errReplaced or an error that
+// matches core.ErrUnavailable.
+//
+// Shared holders draw at the same time. On a mapped page that is safe; a page
+// that is not mapped is used under the ledger's lock.
+func (lf *lockfile) drawFor(c *claim) error {
+	own := lf == c.lf
+	if !own {
+		lf.mu.Lock()
+		defer lf.mu.Unlock()
+	}
+	token, err := lf.draw(c)
+	if err == nil && token == 0 {
+		token, err = lf.refill(c)
+	}
+	if err == nil && !own {
+		if err = lf.stands(); err == nil {
+			err = c.lf.do(func() { c.lf.enter(c) })
+		}
+	}
+	return err
+}
+
+// draw gives the claim the next token and lists it, if the counter has one.
+func (lf *lockfile) draw(c *claim) (token uint64, err error) {
+	alone := lf == c.lf && !c.shared
+	if !lf.page.Mapped() && !alone {
+		return 0, nil
+	}
+	err = lf.do(func() { token = lf.next(c) })
+	return token, err
+}
+
+// next is draw as part of a use of the page; 0 means that the counter is used up,
+// or is not to be trusted.
+func (lf *lockfile) next(c *claim) uint64 {
+	p := lf.page
+	if !lf.intact() {
+		return 0
+	}
+	for {
+		n, mark := p.Load(atNext), p.Load(atMark)
+		if n >= mark || mark-n > reserve || n < lf.last {
+			return 0
+		}
+		if p.CompareAndSwap(atNext, n, n+1) {
+			lf.last = n + 1
+			c.token = n + 1
+			if lf == c.lf {
+				lf.enter(c)
+			}
+			return n + 1
+		}
+	}
+}
+
+// intact reports whether the counter was written since the machine was booted.
+func (lf *lockfile) intact() bool {
+	return lf.page.Load(atMagic) == magic && lf.page.Load(atBoot) == lf.p.boot && (lf.p.boot != 0 || lf.trusted)
+}
+
+// refill has the ledger allot new tokens to the file, and draws one.
+//
+// It sets the counter to the beginning of the allotment, where it is used up in
+// the eyes of others; has the new mark written to the disk; and only then sets
+// the mark. Dying in between loses some tokens, no more.
+func (lf *lockfile) refill(c *claim) (token uint64, err error) {
+	p := lf.page
+	err = lf.p.ledger.locked(func(l *ledgerLock) error {
+		var most uint64
+		var known bool
+		err := lf.do(func() {
+			token = lf.next(c) // Another process may have been quicker.
+			known = p.Load(atMagic) == magic
+			most = max(p.Load(atNext), p.Load(atMark), p.Load(atReserved))
+		})
+		if err != nil || token != 0 {
+			return err
+		}
+		if !known || most > absurd {
+			most = 0
+		}
+		base, err := l.allot(max(most, lf.last), reserve)
+		if err != nil {
+			return err
+		}
+		if err := lf.do(func() {
+			p.Store(atNext, base)
+			p.Store(atReserved, base+reserve)
+		}); err != nil {
+			return err
+		}
+		if known {
+			err = lf.f.Sync()
+		} else {
+			err = lf.writeName()
+		}
+		if err != nil {
+			return err
+		}
+		lf.trusted = true
+		return lf.do(func() {
+			p.Store(atMark, base+reserve)
+			p.Store(atBoot, lf.p.boot)
+			p.Store(atMagic, magic)
+			token = lf.next(c)
+		})
+	})
+	return token, unavailable(err)
+}
+
+// absurd is more than any counter has: at a million tokens a second, which is
+// what the clock grows by half as fast as, it is reached in 73 000 years.
+const absurd = 1 << 61
+
+// writeName writes the name of the object behind the page of a file that had
+// none. It is for List; what decides is the name of the file.
+func (lf *lockfile) writeName() error {
+	if lf.title == "" {
+		return nil
+	}
+	if _, err := lf.f.WriteAt([]byte(lf.title), page.Size); err != nil {
+		return err
+	}
+	return lf.do(func() { lf.page.Store(atNameLen, uint64(len(lf.title))) })
+}

@@ -1,0 +1,182 @@
+package file
+
+import (
+	"context"
+	"errors"
+
+	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/core/driver"
+)
+
+// A turnstile is how processes wait for an object without passing each other. The
+// kernel does not help: it has no order between those who try and those who try
+// again, and readers that overlap would keep a writer out for ever.
+//
+// Whoever finds the object held takes a second lock, the gate, and keeps it until
+// it has the object. Everybody else who waits, waits for the gate. Whoever has the
+// gate sets the flag atGated in the object's main file, and a newcomer who finds
+// it set does not even try. So nobody who comes later is served before the one at
+// the gate; among those who wait for the gate the order is that in which they
+// happen to try.
+//
+// The flag only saves newcomers the look at the gate. If the one who set it has
+// died the gate is free; the newcomer who finds that clears the flag.
+type turnstile struct {
+	p *Provider
+	object
+	shared bool // for a reader
+}
+
+// A taker makes one attempt at an object.
+type taker interface {
+	driver.Claimer
+
+	// take makes one attempt. s, unless nil, is to be woken when another one is
+	// worth making.
+	take(ctx context.Context, as standing, s *sleeper) (driver.Claim, error)
+}
+
+// A standing is how one who makes an attempt stands to those who wait.
+type standing uint8
+
+const (
+	newcomer standing = iota // gives way to whoever is at the gate
+	queuing                  // waits for the gate, and need not look who has it
+	first                    // has the gate
+)
+
+// approach does what is due before an attempt at the object: it lets nobody pass
+// the one at the gate, or tells everybody that it is the one.
+func (t *turnstile) approach(main *lockfile, as standing) error {
+	if as == first {
+		main.setFlag(atGated, true)
+		return nil
+	}
+	if !main.flagged(atGated) {
+		return nil
+	}
+	if as == newcomer {
+		g, err := t.enter(nil)
+		if err == nil {
+			main.setFlag(atGated, false)
+			g.unbar()
+			return nil
+		}
+		if !errors.Is(err, core.ErrNotAcquired) {
+			return err
+		}
+	}
+	return errNext
+}
+
+// wait waits for the object: for the gate first, then for the object itself.
+func (t *turnstile) wait(ctx context.Context, c taker, busy func(error)) (driver.Claim, error) {
+	got, err := c.take(ctx, newcomer, nil)
+	if !errors.Is(err, core.ErrNotAcquired) {
+		return got, err
+	}
+	busy(err)
+
+	s := newSleeper(t.p, c)
+	got, err = t.p.engine.Retry(ctx, s, nil, func(ctx context.Context) (driver.Claim, error) {
+		got, err := c.take(ctx, queuing, nil)
+		if !errors.Is(err, core.ErrNotAcquired) {
+			return got, err
+		}
+		g, gerr := t.enter(s)
+		if gerr == nil {
+			return g, nil
+		}
+		if !errors.Is(gerr, core.ErrNotAcquired) {
+			return nil, gerr
+		}
+		return nil, err // It says who holds the object, not who has the gate.
+	})
+	g, ok := got.(*gate)
+	if err != nil || !ok {
+		return got, err
+	}
+	s = newSleeper(t.p, c)
+	defer t.leave(g)
+	return t.p.engine.Retry(ctx, s, nil, func(ctx context.Context) (driver.Claim, error) {
+		return c.take(ctx, first, s)
+	})
+}
+
+// enter takes the gate. s, unless nil, is to be woken when it becomes free.
+func (t *turnstile) enter(s *sleeper) (*gate, error) {
+	title := ""
+	if t.gate == t.main {
+		title = t.name
+	}
+	for range attempts {
+		lf, err := t.p.files.get(t.gate, title)
+		if err != nil {
+			return nil, err
+		}
+		if s != nil {
+			s.follow(lf)
+		}
+		g := &gate{claim{lf: lf, shared: t.shared, entry: unlisted}}
+		if err = g.bar(s != nil); err == nil {
+			return g, nil
+		}
+		if errors.Is(err, errReplaced) {
+			lf.verify()
+		}
+		t.p.files.put(lf)
+		if !errors.Is(err, errReplaced) {
+			return nil, err
+		}
+	}
+	return nil, errChurn
+}
+
+// leave gives up the place at the gate, the flag first: after the gate it would
+// be that of the next one.
+func (t *turnstile) leave(g *gate) {
+	if main, err := t.p.files.get(t.main, t.name); err == nil {
+		main.setFlag(atGated, false)
+		t.p.files.put(main)
+	}
+	g.unbar()
+}
+
+// A gate is the gate as the one who has it sees it. It implements driver.Claim
+// for the wait loop only.
+type gate struct{ claim }
+
+// Release implements driver.Claim.
+func (g *gate) Release(context.Context) error {
+	g.unbar()
+	return nil
+}
+
+// bar locks the gate. Whoever waits there is entered, for Inspect.
+func (g *gate) bar(waits bool) error {
+	lf := g.lf
+	lf.mu.Lock()
+	defer lf.mu.Unlock()
+	if err := lf.lock(false); err != nil {
+		return err
+	}
+	if err := lf.stands(); err != nil {
+		lf.unlock()
+		return err
+	}
+	if waits {
+		g.entry = 0
+		_ = lf.page.Do(func() { writeEntry(lf.page, 0, lf.p.owner, 0, g.shared) })
+	}
+	return nil
+}
+
+// unbar unlocks the gate and lets the next one in.
+func (g *gate) unbar() {
+	lf := g.lf
+	lf.mu.Lock()
+	lf.leave(&g.claim)
+	lf.unlock()
+	lf.mu.Unlock()
+	lf.p.files.put(lf)
+}
