@@ -129,6 +129,7 @@ func (r *Redis) Client() *redis.Client {
 		Addr:                  r.Addr(),
 		Password:              r.password,
 		MaxRetries:            -1,
+		DialerRetries:         1,
 		ContextTimeoutEnabled: true,
 		DialTimeout:           5 * time.Second,
 	})
