@@ -103,7 +103,8 @@ func (a *attempt) lineUp(ctx context.Context) error {
 // claim asks the backend, and waits for it unless this is a Try.
 func (a *attempt) claim(ctx context.Context) (Claim, error) {
 	queuer, queues := a.claimer.(Queuer)
-	if a.try || !queues {
+	if a.try || !queues || a.engine.cfg.NeverBlocks {
+		// An attempt that does not block costs less than to prepare for a wait.
 		c, err := a.claimer.Claim(ctx)
 		if err == nil || a.try || !errors.Is(err, core.ErrNotAcquired) {
 			return c, a.engine.explain(ctx, err, nil)

@@ -30,7 +30,8 @@ type Config struct {
 	ServerQueue bool
 
 	// NeverBlocks says that Claim and Release do no I/O that could block, so they
-	// need no timeout.
+	// need no timeout, and that Claim is so cheap that every acquire should begin
+	// with it.
 	NeverBlocks bool
 
 	// Backstop is the pause between attempts of a wait that no event wakes.

@@ -39,7 +39,7 @@ type Queuer interface {
 	Claimer
 
 	// Wait returns owning the object, or when ctx ends. It is the whole acquire:
-	// Claim is not called before it. When it finds the object held elsewhere it
+	// Claim is not called before it, unless Config.NeverBlocks. When it finds the object held elsewhere it
 	// must call busy, once, with an error as Claim would return.
 	//
 	// What is said of ctx and of unknown outcomes at Claim holds for Wait: when
