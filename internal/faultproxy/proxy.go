@@ -57,7 +57,7 @@ func New(tb testing.TB, target string) *Proxy {
 // Start listens on a free port of 127.0.0.1 and forwards to target, a host:port.
 // The server need not run yet: it is dialled once for every connection.
 func Start(target string) (*Proxy, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // Listening on the loopback does not block.
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("faultproxy: %w", err)
 	}

@@ -33,7 +33,7 @@ func freePort() (int, error) {
 }
 
 func bindable(port int) bool {
-	listener, err := net.Listen("tcp", address(port)) //nolint:noctx // Listening on the loopback does not block.
+	listener, err := net.Listen("tcp", address(port))
 	if err != nil {
 		return false
 	}

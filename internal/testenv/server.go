@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"syscall"
 	"time"
@@ -74,7 +75,7 @@ func (s *Server) Start(ctx context.Context) error {
 		case <-current.done():
 			return errEnded
 		default:
-			return s.ready(ctx)
+			return s.answers(ctx)
 		}
 	}, errEnded)
 	if err != nil {
@@ -83,6 +84,20 @@ func (s *Server) Start(ctx context.Context) error {
 		return errors.Join(err, s.kill(), portTaken(log))
 	}
 	return nil
+}
+
+// answers returns nil once the server takes connections and answers a client.
+// The client is not asked before: some log every connection that is refused.
+func (s *Server) answers(ctx context.Context) error {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", s.Addr())
+	if err != nil {
+		return err
+	}
+	if err := conn.Close(); err != nil {
+		return err
+	}
+	return s.ready(ctx)
 }
 
 // Kill ends the server as kill -9 or a power cut does: all its processes at

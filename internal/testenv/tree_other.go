@@ -10,7 +10,7 @@ import (
 
 func processTable() map[int]info {
 	table := make(map[int]info)
-	out, _ := exec.Command("ps", "-A", "-o", "pid=,ppid=,state=").Output() //nolint:noctx // ps ends by itself.
+	out, _ := exec.Command("ps", "-A", "-o", "pid=,ppid=,state=").Output()
 	for line := range strings.Lines(string(out)) {
 		var pid int
 		var p info

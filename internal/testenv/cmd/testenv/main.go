@@ -107,7 +107,7 @@ func needsOf(need string) (testenv.Needs, error) {
 
 // workspace returns the directories of the modules in go.work.
 func workspace() ([]string, error) {
-	out, err := exec.Command("go", "work", "edit", "-json").Output() //nolint:noctx // It reads one file.
+	out, err := exec.Command("go", "work", "edit", "-json").Output()
 	if err != nil {
 		return nil, fmt.Errorf("testenv: go work edit -json: %w", err)
 	}
