@@ -1,8 +1,6 @@
 package locktest_test
 
 import (
-	"bufio"
-	"bytes"
 	"os"
 	"os/exec"
 	"regexp"
@@ -36,54 +34,57 @@ type mutant struct {
 // TestTheSuiteBites shows that each of many defects makes the cases fail that
 // are there to find it. A suite that cannot fail proves nothing.
 func TestTheSuiteBites(t *testing.T) {
+	var all []string
 	for _, m := range mutants {
+		all = append(all, m.caught...)
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
-			failed, out := runMutant(t, m)
-			for _, name := range m.caught {
-				if !slices.Contains(failed, name) {
-					t.Errorf("the case %s does not find the defect\n%s", name, out)
-				}
-			}
+			mustCatch(t, "TestMutant", m.name, m.caught)
 		})
 	}
-	t.Run("sound", func(t *testing.T) { // The control: the way in which mutants are run breaks nothing.
+	t.Run(sound, func(t *testing.T) { // The control: the way in which mutants are run breaks nothing.
 		t.Parallel()
-		m := mutant{name: "sound"}
-		for _, other := range mutants {
-			m.caught = append(m.caught, other.caught...)
-		}
-		if failed, out := runMutant(t, m); len(failed) > 0 {
+		if failed, out := runMutant(t, "TestMutant", sound, all); len(failed) > 0 {
 			t.Errorf("without a defect these cases fail: %q\n%s", failed, out)
 		}
 	})
 }
 
-// runMutant runs, in a process of its own, the cases that must find the mutant,
-// and returns those that failed.
-func runMutant(t *testing.T, m mutant) (failed []string, out string) {
+// sound is the mutant that has no defect.
+const sound = "sound"
+
+// mustCatch runs a mutant, and fails if one of the cases does not.
+func mustCatch(t *testing.T, test, mutant string, cases []string) {
 	t.Helper()
-	var groups, cases []string
-	for _, name := range m.caught {
-		group, of, _ := strings.Cut(name, "/")
-		groups, cases = append(groups, group), append(cases, of)
-	}
-	cmd := exec.Command(os.Args[0], "-test.v", "-test.timeout=60s",
-		"-test.run=^TestMutant$/^("+strings.Join(groups, "|")+")$/^("+strings.Join(cases, "|")+")$")
-	cmd.Env = append(os.Environ(), mutantVariable+"="+m.name)
-	text, _ := cmd.CombinedOutput() // It should fail.
-	ran := regexp.MustCompile(`^ +--- (FAIL|PASS|SKIP): TestMutant/(\S+/\S+) `)
-	seen := 0
-	for s := bufio.NewScanner(bytes.NewReader(text)); s.Scan(); {
-		if found := ran.FindStringSubmatch(s.Text()); found != nil {
-			seen++
-			if found[1] == "FAIL" {
-				failed = append(failed, found[2])
-			}
+	failed, out := runMutant(t, test, mutant, cases)
+	for _, name := range cases {
+		if !slices.Contains(failed, name) {
+			t.Errorf("the case %s does not find the defect\n%s", name, out)
 		}
 	}
-	if seen == 0 {
+}
+
+// runMutant runs some cases on a mutant in a process of its own, and returns
+// those that failed.
+func runMutant(t *testing.T, test, mutant string, cases []string) (failed []string, out string) {
+	t.Helper()
+	var groups, names []string
+	for _, c := range cases {
+		group, name, _ := strings.Cut(c, "/")
+		groups, names = append(groups, group), append(names, name)
+	}
+	cmd := exec.Command(os.Args[0], "-test.v", "-test.timeout=60s",
+		"-test.run=^"+test+"$/^("+strings.Join(groups, "|")+")$/^("+strings.Join(names, "|")+")$")
+	cmd.Env = append(os.Environ(), mutantVariable+"="+mutant)
+	text, _ := cmd.CombinedOutput() // It should fail.
+	result := regexp.MustCompile(`(?m)^ +--- (FAIL|PASS): \w+/(\S+/\S+) `).FindAllStringSubmatch(string(text), -1)
+	if len(result) == 0 {
 		t.Fatalf("no case has run:\n%s", text)
+	}
+	for _, r := range result {
+		if r[1] == "FAIL" {
+			failed = append(failed, r[2])
+		}
 	}
 	return failed, string(text)
 }
@@ -94,11 +95,9 @@ func TestMutant(t *testing.T) {
 	if name == "" {
 		t.Skip("for TestTheSuiteBites only")
 	}
-	i := slices.IndexFunc(mutants, func(m mutant) bool { return m.name == name })
-	m := mutant{open: func(p core.Provider) core.Provider { return p }}
-	patience := 5 * time.Second
-	if i >= 0 {
-		m, patience = mutants[i], 500*time.Millisecond
+	m, patience := mutant{open: func(p core.Provider) core.Provider { return p }}, 5*time.Second
+	if name != sound {
+		m, patience = mutants[slices.IndexFunc(mutants, func(m mutant) bool { return m.name == name })], 500*time.Millisecond
 	}
 	server := memory.NewServer()
 	locktest.Run(t, locktest.Harness{

@@ -2,7 +2,6 @@ package locktest
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -103,9 +102,7 @@ var observerRules = []rule{
 							err = h.Release(ctx)
 						}
 						cancel()
-						if err != nil && !errors.Is(err, context.DeadlineExceeded) {
-							t.Errorf("unexpected error: %v", err)
-						}
+						t.nothingBut(context.DeadlineExceeded, err)
 					}
 				})
 			}

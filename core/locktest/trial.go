@@ -223,3 +223,12 @@ func (t *trial) matches(what string, err error, targets ...error) {
 		}
 	}
 }
+
+// nothingBut checks that an operation under a context that ends at random has
+// either succeeded or been cut short by it. It may be called by any goroutine.
+func (t *trial) nothingBut(end, err error) {
+	t.Helper()
+	if err != nil && !errors.Is(err, end) {
+		t.Errorf("unexpected error: %v", err)
+	}
+}
