@@ -106,8 +106,9 @@ type Checked interface {
 	Claim
 
 	// Check returns nil, or why the claim has ended without Release. Handle.Err
-	// and Handle.Release ask it, so it must be cheap and must not wait; it may be
-	// called at any time, also during and after a release.
+	// asks it, so it must be cheap and must not wait; it may be called at any
+	// time, also during and after a release. Handle.Release does not ask: Release
+	// itself tells if the claim had ended.
 	Check() error
 }
 

@@ -12,7 +12,7 @@ import (
 // release ends the hold and gives the claim back. The first call does the work;
 // the others get its result, or the end of their own context.
 func (h *hold) release(ctx context.Context) error {
-	_ = h.Err() // A deadline that has passed is a loss, whoever looks first.
+	_ = h.standing() // A deadline that has passed is a loss, whoever looks first.
 	entry, first := h.end(core.ErrReleased, true)
 	if !first {
 		return h.released(ctx)
