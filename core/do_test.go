@@ -174,7 +174,7 @@ func TestWithHandle(t *testing.T) {
 				if ctx.Err() != context.Canceled || !errors.Is(context.Cause(ctx), test.cause) {
 					t.Errorf("the context ended with %v, %v; want the cause %v", ctx.Err(), context.Cause(ctx), test.cause)
 				}
-				if held := h.Err() == nil; held != (test.cause == context.Canceled) {
+				if held := h.Err() == nil; held != errors.Is(test.cause, context.Canceled) {
 					t.Errorf("Err of the handle is %v", h.Err())
 				}
 				cancel()

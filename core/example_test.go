@@ -28,7 +28,8 @@ func Example() {
 
 	h, err := p.NewLock("invoice:42").Acquire(ctx)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer h.Release(ctx)
 
@@ -61,7 +62,8 @@ func ExampleLock_tryAcquire() {
 
 	first, err := lock.TryAcquire(ctx)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer first.Release(ctx)
 
@@ -70,7 +72,8 @@ func ExampleLock_tryAcquire() {
 	case errors.Is(err, core.ErrNotAcquired):
 		fmt.Println("Somebody else is at it.")
 	case err != nil:
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	default:
 		defer second.Release(ctx)
 	}
@@ -87,7 +90,8 @@ func ExampleLock_acquire() {
 
 	first, err := lock.Acquire(ctx)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer first.Release(ctx)
 
@@ -107,7 +111,8 @@ func ExampleWithHandle() {
 	defer p.Close()
 	h, err := p.NewLock("leader").Acquire(context.Background())
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 
 	ctx, cancel := core.WithHandle(context.Background(), h)
@@ -115,7 +120,8 @@ func ExampleWithHandle() {
 
 	// An operator takes the lock away.
 	if _, err := p.Break(context.Background(), core.KindLock, "leader"); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 
 	<-ctx.Done()
@@ -207,7 +213,8 @@ func ExampleSemaphore() {
 				return nil
 			})
 			if err != nil {
-				log.Fatal(err)
+				fmt.Println(err)
+				return
 			}
 		})
 	}
@@ -226,7 +233,8 @@ func ExampleAcquireAll() {
 
 	h, err := core.AcquireAll(ctx, p.NewLock("account:7"), p.NewLock("account:3"), core.Reader(p.NewRWLock("rates")))
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer h.Release(ctx)
 	for _, member := range h.(core.Composite).Handles() {
@@ -272,7 +280,8 @@ func ExampleObserver() {
 		}),
 	})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer p.Close()
 
@@ -288,7 +297,8 @@ func ExampleInspector() {
 	ctx := context.Background()
 	p, err := memory.New(&memory.Options{Owner: core.Owner{Program: "billing", PID: 42, Host: "app-1"}})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer p.Close()
 	h, _ := p.NewLock("invoice:42").Acquire(ctx)
@@ -298,7 +308,8 @@ func ExampleInspector() {
 	if inspector, ok := backend.(core.Inspector); ok {
 		all, err := inspector.List(ctx, "invoice:")
 		if err != nil {
-			log.Fatal(err)
+			fmt.Println(err)
+			return
 		}
 		for _, s := range all {
 			fmt.Println(s.Kind, s.Name, "is held by", s.Holders[0].Owner)

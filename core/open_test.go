@@ -65,8 +65,10 @@ type told struct {
 	release error // what Release returns
 }
 
-func (l told) Acquire(ctx context.Context) (core.Handle, error)    { return l.get(l.Lock.Acquire(ctx)) }
-func (l told) TryAcquire(ctx context.Context) (core.Handle, error) { return l.get(l.Lock.TryAcquire(ctx)) }
+func (l told) Acquire(ctx context.Context) (core.Handle, error) { return l.get(l.Lock.Acquire(ctx)) }
+func (l told) TryAcquire(ctx context.Context) (core.Handle, error) {
+	return l.get(l.Lock.TryAcquire(ctx))
+}
 
 // Identity passes on that of the lock, as a decorator should.
 func (l told) Identity() core.Identity { return l.Lock.(core.Identified).Identity() }

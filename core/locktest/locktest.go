@@ -51,14 +51,15 @@ import (
 // A Harness says how to reach the backend under test and what it can do. What is
 // left out it cannot: the cases that need it are skipped, each with the reason.
 type Harness struct {
-	// Open returns a new provider that reports to the observer. All calls within
-	// one Run must reach the same backend: each provider plays the part of a
-	// process of its own. The suite closes it. Required.
+	// Open returns a new provider that reports to the observer, which may be nil.
+	// All calls within one Run must reach the same backend: each provider plays
+	// the part of a process of its own. The suite closes it. Required.
 	Open func(t testing.TB, o core.Observer) core.Provider
 
 	// Lose makes every hold on one object end without a release, as the trouble
 	// does that this backend must live with: a killed session, a deleted key, a
-	// removed file. p is a provider that holds it. Other holds of p may end too.
+	// removed file. p is a provider that holds it; other holds of p may end too. It
+	// is no failure if by then nothing is held.
 	Lose func(t testing.TB, p core.Provider, kind core.Kind, name string)
 
 	// Process is what [Main] is given to open, in a second process, the backend

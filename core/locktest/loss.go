@@ -159,7 +159,7 @@ var lossRules = []rule{
 				if again := h.Release(t.Context()); errors.Is(again, core.ErrLost) != errors.Is(result, core.ErrLost) {
 					t.Errorf("Release returned %v, and then %v", result, again)
 				}
-				if h.Err() != err {
+				if !errors.Is(h.Err(), err) {
 					t.Errorf("Err was %v, and is %v", err, h.Err())
 				}
 				t.release(t.soonFree(t.lock(q, name)))

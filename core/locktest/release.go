@@ -2,6 +2,7 @@ package locktest
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"time"
 
@@ -29,11 +30,19 @@ var releaseRules = []rule{
 	},
 	{
 		name: "release-by-many",
-		text: "Of many concurrent calls of Release one does the work; all of them report the same result.",
-		test: func(t *trial) {
+		text: "Of many concurrent calls of Release, while others watch the handle, one does the work; all of them report the same result.",
+		test: func(t *trial) { // A14
 			p, name := t.open(), t.name()
 			h := t.acquire(t.lock(p, name))
 			var all sync.WaitGroup
+			for range 10 {
+				all.Go(func() {
+					for h.Err() == nil {
+						runtime.Gosched()
+					}
+					<-h.Done()
+				})
+			}
 			for range 100 {
 				all.Go(func() {
 					if err := h.Release(context.Background()); err != nil {
@@ -147,9 +156,8 @@ var releaseRules = []rule{
 		},
 	},
 	{
-		name:  "dropped-handle-is-released",
-		text:  "A handle that is dropped without Release is released when the garbage collector finds it.",
-		needs: []need{isSingle},
+		name: "dropped-handle-is-released",
+		text: "A handle that is dropped without Release is released when the garbage collector finds it.",
 		test: func(t *trial) { // A15
 			p, name := t.open(), t.name()
 			drop(t, t.lock(p, name))
