@@ -226,7 +226,10 @@ func (t *Table) dispatch(l *line) {
 	for turn := l.head; turn != nil; turn = next {
 		next = turn.next
 		switch {
-		case !blocked && l.admits(turn.req):
+		case !blocked && l.admits(turn.req) && (l.shared || l.claiming == 0 || turn.ready == nil):
+			// Those that were queued go one by one, unless they are readers:
+			// attempts that are under way together end, or begin to wait at the
+			// server, in any order.
 			l.remove(turn)
 			t.admit(l, turn, claiming)
 		case turn.req.Try && (behind || l.refuses(turn.req)):

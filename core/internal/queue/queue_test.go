@@ -219,6 +219,8 @@ func TestPermits(t *testing.T) {
 		d := enter(t, &table, three)
 		d.mustBe(t, "a fourth permit", false, nil)
 		a.turn.Leave()
+		d.mustBe(t, "a queued permit while another attempt is under way", false, nil)
+		c.turn.Holding()
 		d.mustBe(t, "a permit after another left", true, nil)
 	})
 }
