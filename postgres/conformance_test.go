@@ -1,0 +1,50 @@
+package postgres_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/core/locktest"
+	"github.com/distlock/distlock-go/postgres"
+)
+
+func TestMain(m *testing.M) {
+	locktest.Main(m, func(url string, o core.Observer) (core.Provider, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		return postgres.Open(ctx, url, &postgres.Options{Observer: o})
+	})
+}
+
+func TestConformance(t *testing.T) {
+	url := serverURL(t)
+	c := admin(t)
+	locktest.Run(t, locktest.Harness{
+		Open: func(t testing.TB, o core.Observer) core.Provider {
+			p, err := postgres.Open(context.Background(), url, &postgres.Options{Observer: o})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p
+		},
+		Process: url,
+		Tokens:  true,
+		// Fair is not claimed: each process has one place in the server's queue, in
+		// order of arrival, so processes take turns; see TestProcessesTakeTurns.
+		Lose:  func(t testing.TB, _ core.Provider, kind core.Kind, name string) { terminate(t, c, kind, name) },
+		Check: func(t testing.TB) { leavesNothing(t, c) },
+	})
+}
+
+// terminate ends the sessions that hold an object, if there are any.
+func terminate(t testing.TB, c *pgx.Conn, kind core.Kind, name string) {
+	t.Helper()
+	query[int](t, c, `select count(pg_terminate_backend(pid)) from (select distinct pid from pg_locks
+		where locktype = 'advisory' and granted and objsubid = 1
+		and database = (select oid from pg_database where datname = current_database())
+		and (classid::int8 << 32 | objid::int8) # $1 between 0 and 15) x`, postgres.BaseKey(kind, name))
+}

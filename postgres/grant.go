@@ -1,0 +1,142 @@
+package postgres
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"time"
+)
+
+// hand gives the members what was granted, and reports whether others wait still.
+// Readers are let in together: a session that reads is granted further shares at
+// once, even if a writer waits elsewhere, and these readers came before it.
+func (st *standing) hand() (again bool) {
+	shared := st.wait.place.take == opRead
+	claims := []*claim{st.claim(shared, st.token)}
+	if n, _ := st.wait.waiting(); shared && n > 1 {
+		claims = append(claims, st.share(n-1)...)
+	}
+	for _, c := range claims {
+		if !st.wait.deliver(c) {
+			o := c.give()
+			<-o.done
+		}
+	}
+	return !st.wait.close()
+}
+
+// claim makes a claim of what the session was granted. The session is given back
+// when the last of them is released.
+func (st *standing) claim(shared bool, token uint64) *claim {
+	s := st.session
+	st.uses.Add(1)
+	s.enter(st.key, shared)
+	s.settled(st.key, true)
+	return &claim{session: s, leave: st.done, key: st.key, shared: shared, flag: st.wait.keys.flag, token: token}
+}
+
+// share takes the lock n more times, for readers who wait together, in one
+// statement.
+func (st *standing) share(n int) (claims []*claim) {
+	ops := make([]*op, n)
+	for i := range ops {
+		ops[i] = simple(opShare, st.key, 0).must()
+	}
+	st.session.add(ops...)
+	for _, o := range ops {
+		if <-o.done; o.err == nil && o.reply == replyTaken {
+			claims = append(claims, st.claim(true, o.token))
+		}
+	}
+	return claims
+}
+
+// queueForPermit waits at the gate of a semaphore and then, as the only one there,
+// for a slot. It listens before it looks, and those who release a slot look for
+// its flag after they have, so no release is missed; a slot that becomes free
+// because its holder's session ended is found by the backstop.
+func (st *standing) queueForPermit() progress {
+	if !st.gated {
+		if p := st.block(st.gateOp()); p != reached {
+			return p
+		}
+		st.gated = true
+		st.listen()
+	}
+	const shortest, longest = 50 * time.Millisecond, time.Second
+	pause := shortest
+	for {
+		o := st.slotOp()
+		st.session.add(o)
+		<-o.done
+		switch {
+		case o.err != nil:
+			return st.blocked(o)
+		case len(o.slots) == 1 && o.slots[0] >= 0:
+			st.unlisten()
+			st.key, st.token = st.wait.keys.slot(o.slots[0]), o.token
+			return reached
+		}
+		st.wait.standsAt()
+		notified, stay := st.sleep(pause/2 + rand.N(pause))
+		switch {
+		case !stay:
+			return st.leave()
+		case !st.session.alive():
+			return gone
+		case notified:
+			pause = shortest
+		default:
+			pause = min(2*pause, longest)
+		}
+	}
+}
+
+// slotOp tries to take a slot, and leaves the gate if it can.
+func (st *standing) slotOp() *op {
+	k, limit := st.wait.keys, st.wait.place.limit
+	o := special(st.session.stmts.waitQueue,
+		strconv.FormatInt(k.data.value, 10), strconv.Itoa(limit), strconv.Itoa(rand.N(limit)),
+		strconv.FormatInt(k.gate, 10), strconv.FormatInt(k.flag, 10))
+	o.undo = st.clean
+	return o
+}
+
+// sleep waits for a notification or for d. It reports whether there was one, and
+// whether anybody waits still.
+func (st *standing) sleep(d time.Duration) (notified, stay bool) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		deserted, again := st.wait.deserted(&st.empty)
+		if deserted {
+			return false, false
+		}
+		select {
+		case <-st.told():
+			return true, true
+		case <-timer.C:
+			return false, true
+		case <-st.wait.changed:
+		case <-again:
+		}
+	}
+}
+
+func (st *standing) told() <-chan struct{} { return st.listens.ch }
+
+// listen listens for releases and shows the flag that asks for them.
+func (st *standing) listen() {
+	st.listens = newListener()
+	flag := simple(opRaise, Int64Key(st.wait.keys.flag), 0)
+	flag.undo = st.clean
+	st.session.subscribe(channel(st.wait.keys.flag), st.listens)
+	st.session.add(flag)
+}
+
+// unlisten takes back listen, except for the flag, which goes with the gate.
+func (st *standing) unlisten() {
+	if st.listens != nil {
+		st.session.unsubscribe(channel(st.wait.keys.flag), st.listens)
+		st.listens = nil
+	}
+}

@@ -1,0 +1,125 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/core/driver"
+)
+
+// errRoom ends an overflow because there is a session to wait on again.
+var errRoom = errors.New("there is a connection to wait on")
+
+// overflow waits without a session of its own: it shows a flag, so that releases
+// notify it, and makes another attempt after each notification. Attempts that
+// only follow the backstop are lazy: those of all names share a round trip.
+// Waits of other processes stand in the server's queue and go first, so it
+// changes over to one as soon as there is room.
+func (q *queue) overflow(ctx context.Context, l waiter) (driver.Claim, error) {
+	q.engine.Observe(ctx, l.event(core.EventDegraded, errFull))
+	o := &overflowed{waiter: l, queue: q, ctx: ctx}
+	return q.engine.Retry(ctx, o, nil, o.try)
+}
+
+// An overflowed wait implements driver.Waker.
+type overflowed struct {
+	waiter
+	queue    *queue
+	ctx      context.Context
+	session  *session // on which it listens
+	listener *listener
+}
+
+// try makes an attempt: an urgent one at first and when it was notified, else a
+// lazy one. It gives way to a wait on a session, and begins to listen again if
+// the session on which it did is lost.
+func (o *overflowed) try(ctx context.Context) (driver.Claim, error) {
+	if o.queue.pool.room() || o.session != nil && !o.session.alive() {
+		return nil, errRoom
+	}
+	return o.poll(ctx, o.listener != nil && !o.listener.told.Swap(false))
+}
+
+// Wake implements driver.Waker.
+func (o *overflowed) Wake() (<-chan struct{}, func(), error) {
+	c, err := o.queue.pool.carrier(o.ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer o.queue.pool.leave(c)
+	k, l := o.key(), newListener()
+	l.told.Store(true)
+	flag := simple(opRaise, Int64Key(k.flag), 0)
+	lower := simple(opLower, Int64Key(k.flag), 0)
+	c.subscribe(channel(k.flag), l)
+	if err := c.do(o.ctx, flag); err != nil {
+		c.unsubscribe(channel(k.flag), l)
+		if errors.Is(err, errUnknown) {
+			c.add(lower)
+		}
+		return nil, nil, err
+	}
+	o.session, o.listener = c.session, l
+	return l.ch, func() {
+		c.unsubscribe(channel(k.flag), l)
+		c.add(lower)
+	}, nil
+}
+
+// room reports whether a session to wait on is or may become available.
+func (p *pool) room() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.idle) > 0 || p.waiters < p.opts.MaxWaiters
+}
+
+// channel is the one on which releases are told to those who show a flag.
+func channel(flag int64) string { return channelPrefix + strconv.FormatUint(uint64(flag), 16) }
+
+// A listener is told of notifications.
+type listener struct {
+	ch   chan struct{} // has room for one
+	told atomic.Bool   // set before ch is sent to
+}
+
+func newListener() *listener { return &listener{ch: make(chan struct{}, 1)} }
+
+func (l *listener) tell() {
+	l.told.Store(true)
+	signal(l.ch)
+}
+
+// subscribe makes l be told of notifications on a channel, and of the end of the
+// session. The LISTEN is a transaction of its own, so whatever is added later
+// comes after it has taken effect.
+func (s *session) subscribe(name string, l *listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cause != nil {
+		l.tell()
+		return
+	}
+	if len(s.listeners[name]) == 0 {
+		s.enqueue(listening("listen", name))
+	}
+	s.listeners[name] = append(s.listeners[name], l)
+}
+
+// unsubscribe takes subscribe back.
+func (s *session) unsubscribe(name string, l *listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.Index(s.listeners[name], l)
+	if s.cause != nil || i < 0 {
+		return
+	}
+	s.listeners[name] = slices.Delete(s.listeners[name], i, i+1)
+	if len(s.listeners[name]) == 0 {
+		delete(s.listeners, name)
+		s.enqueue(listening("unlisten", name))
+	}
+}

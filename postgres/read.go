@@ -1,0 +1,209 @@
+package postgres
+
+import (
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// read receives for as long as the session lives, and ends it when the
+// connection ends.
+func (s *session) read() {
+	for {
+		m, err := s.fe.Receive()
+		if err == nil {
+			s.received.set()
+			err = s.receive(m)
+		}
+		if err != nil {
+			s.end(err)
+			return
+		}
+	}
+}
+
+// receive takes in one message. An error ends the session.
+func (s *session) receive(m pgproto3.BackendMessage) error {
+	if _, ready := m.(*pgproto3.ReadyForQuery); ready {
+		return s.ready()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cause != nil {
+		return s.cause // The ops have their outcome already.
+	}
+	switch m := m.(type) {
+	case *pgproto3.NotificationResponse:
+		for _, l := range s.listeners[m.Channel] {
+			l.tell()
+		}
+	case *pgproto3.ErrorResponse:
+		return s.failed(pgconn.ErrorResponseToPgError(m))
+	case *pgproto3.ParseComplete:
+		if st := s.answering(); st != nil {
+			st.parses = false
+		}
+	case *pgproto3.DataRow:
+		return s.row(m)
+	case *pgproto3.CommandComplete:
+		if s.answering() == nil {
+			return fmt.Errorf("%w: an answer to nothing", errReply)
+		}
+		s.flight[0].current++
+	}
+	// The others confirm a step, or tell of settings and notices.
+	return nil
+}
+
+// answering returns the step that the server is answering, or nil. mu is held.
+func (s *session) answering() *step {
+	if len(s.flight) == 0 || s.flight[0].current >= len(s.flight[0].steps) {
+		return nil
+	}
+	return &s.flight[0].steps[s.flight[0].current]
+}
+
+// failed takes in an error. The fatal ones end the session; after the others the
+// server skips the rest of the batch. mu is held.
+func (s *session) failed(err *pgconn.PgError) error {
+	if severity := cmpOr(err.SeverityUnlocalized, err.Severity); severity != "ERROR" || len(s.flight) == 0 {
+		return err
+	}
+	s.flight[0].err = err
+	return nil
+}
+
+// ready ends the first batch, delivers its outcome, and sends what has gathered.
+func (s *session) ready() error {
+	s.mu.Lock()
+	if len(s.flight) == 0 {
+		s.mu.Unlock()
+		return nil // The end was told at the same time.
+	}
+	b := s.flight[0]
+	s.flight = append(s.flight[:0:0], s.flight[1:]...)
+	if b.err == nil && b.current != len(b.steps) {
+		s.mu.Unlock()
+		return fmt.Errorf("%w: %d of %d statements were answered", errReply, b.current, len(b.steps))
+	}
+	if b.err == nil {
+		s.flush()
+	}
+	s.mu.Unlock()
+	if b.err != nil {
+		return s.reconcile(b)
+	}
+	finish(b.ops(), nil)
+	return nil
+}
+
+// row reads the one row that each statement returns. The second column is the
+// drawn value, the third the process id of the server. mu is held.
+func (s *session) row(m *pgproto3.DataRow) error {
+	st := s.answering()
+	if st == nil || len(m.Values) < 3 {
+		return errReply
+	}
+	pid, err := readInt(m.Values[2])
+	if err != nil {
+		return err
+	}
+	if uint32(pid) != s.facts.pid {
+		return fmt.Errorf("%w: the server process changed from %d to %d", ErrPooler, s.facts.pid, pid)
+	}
+	drawn, err := readInt(m.Values[1])
+	if err != nil {
+		return err
+	}
+	return s.outcome(st, m.Values[0], drawn)
+}
+
+// outcome gives each op of a step its part of the row.
+func (s *session) outcome(st *step, first []byte, drawn int64) error {
+	if !st.ops[0].isSimple() {
+		o := st.ops[0]
+		o.token = s.token(drawn, 0)
+		if st.stmt == s.stmts.permits || st.stmt == s.stmts.waitQueue {
+			slots, err := readArray(first)
+			o.slots = slots
+			return err
+		}
+		return nil
+	}
+	replies, err := readArray(first)
+	if err != nil || len(replies) != len(st.ops) {
+		return errReply
+	}
+	for i, o := range st.ops {
+		o.reply = int32(replies[i])
+		if o.reply == replyTaken {
+			o.token = s.token(drawn, i)
+		}
+		if o.reply == replyNotAnOp {
+			return errReply
+		}
+	}
+	return nil
+}
+
+// token makes the fencing token of the i-th grant of a statement that drew a
+// value, or 0 if there are no tokens.
+func (s *session) token(drawn int64, i int) uint64 {
+	if s.facts.sequence == "" || drawn <= 0 {
+		return 0
+	}
+	return s.facts.timeline<<timelineShift + uint64(drawn) + uint64(i)
+}
+
+// reconcile deals with a batch that failed: the error does not tell which of its
+// ops were carried out, and advisory locks survive it. Each op is undone, which
+// is possible as long as the session cannot have held the same lock before. The
+// op of a batch of one then fails; those of a larger batch are sent again, alone,
+// so that only the guilty one fails. If an op cannot be undone the session ends.
+//
+// The undo travels before anything that was added meanwhile, and its failure
+// ends the session. A second batch in flight may have run between the two; it
+// names other keys, because a key is taken by one op at a time (see table).
+func (s *session) reconcile(b *batch) error {
+	ops := b.ops()
+	var undo []*op
+	for _, o := range ops {
+		if o.undo == nil {
+			continue
+		}
+		more, ok := o.undo()
+		if !ok {
+			return fmt.Errorf("it is not known what the session holds after an error: %w", b.err)
+		}
+		undo = append(undo, more...)
+	}
+	s.mu.Lock()
+	if cause := s.cause; cause != nil {
+		s.mu.Unlock()
+		finish(ops, cause)
+		return cause
+	}
+	for _, st := range b.steps {
+		if st.parses {
+			delete(s.prepared, st.stmt.name)
+		}
+	}
+	var failed []*op
+	switch {
+	case len(ops) > 1:
+		for _, o := range ops {
+			o.alone, o.sent, o.redone = true, false, true
+		}
+		undo = append(undo, ops...)
+	case len(undo) > 0:
+		undo[len(undo)-1].then = func() { ops[0].finish(b.err) }
+	default:
+		failed = ops
+	}
+	s.pending = append(undo, s.pending...)
+	s.flush()
+	s.mu.Unlock()
+	finish(failed, b.err)
+	return nil
+}

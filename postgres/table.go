@@ -1,0 +1,91 @@
+package postgres
+
+// A table says which keys are taken on a session. The server cannot: it grants a
+// session every lock that the session has already. Guarded by session.mu.
+type table struct {
+	rows map[Key]*row
+}
+
+// A row is a key that is taken, or about to be.
+type row struct {
+	shared  bool
+	taken   int           // by how many ops or claims
+	open    int           // how many of these are ops without an outcome
+	changed chan struct{} // closed when an op has its outcome, or the row is gone
+}
+
+// The answers of enter.
+type entry int
+
+const (
+	entered   entry = iota // the key is reserved; settle or leave must follow
+	occupied               // it is held on this session
+	unsettled              // an op on it has no outcome yet: wait for changed
+)
+
+// enter reserves a key for an op that is about to take it.
+func (t *table) enter(k Key, shared bool) (entry, <-chan struct{}) {
+	r := t.rows[k]
+	switch {
+	case r == nil:
+		if t.rows == nil {
+			t.rows = make(map[Key]*row)
+		}
+		t.rows[k] = &row{shared: shared, taken: 1, open: 1, changed: make(chan struct{})}
+		return entered, nil
+	case shared && r.shared:
+		r.taken++
+		r.open++
+		return entered, nil
+	case r.open > 0:
+		return unsettled, r.changed
+	}
+	return occupied, r.changed
+}
+
+// settle records that an op took the key.
+func (t *table) settle(k Key) {
+	if r := t.rows[k]; r != nil {
+		r.open--
+		r.tell()
+	}
+}
+
+// unsettle records that an op which gives the key up is about to be sent.
+func (t *table) unsettle(k Key) {
+	if r := t.rows[k]; r != nil {
+		r.open++
+	}
+}
+
+// leave removes an op that did not take the key, or gave it up.
+func (t *table) leave(k Key) {
+	r := t.rows[k]
+	if r == nil {
+		return
+	}
+	r.open--
+	if r.taken--; r.taken == 0 {
+		delete(t.rows, k)
+	}
+	r.tell()
+}
+
+func (r *row) tell() {
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+// others reports whether the key is taken by more than one op or claim, so that
+// the server's count of it cannot be known after an error.
+func (t *table) others(k Key) bool {
+	r := t.rows[k]
+	return r != nil && r.taken > 1
+}
+
+func (t *table) clear() {
+	for _, r := range t.rows {
+		close(r.changed)
+	}
+	t.rows = nil
+}
