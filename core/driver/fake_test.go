@@ -100,7 +100,7 @@ func (c *fakeClaim) Release(ctx context.Context) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.owners[c.name] != c {
+	if f.owners[c.name] != c || !time.Now().Before(c.until) {
 		return core.ErrLost
 	}
 	delete(f.owners, c.name)

@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,3 +90,40 @@ func TestWithoutLocalHandoffTheServerDecides(t *testing.T) {
 }
 
 var _ core.Identified = (*rwlock)(nil)
+
+func TestAHoldThatWasPassedOnCanBeLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		e := f.engine(t, func(c *Config) { c.LocalHandoff = Handoff{Count: 10, For: time.Hour} })
+		h := acquire(t, f.lock(e, "a"))
+		next := make(chan core.Handle)
+		go func() { next <- acquire(t, f.lock(e, "a")) }()
+		synctest.Wait()
+		h.Release(t.Context())
+		heir := <-next
+		f.mu.Lock()
+		lost := f.owners["a"].lost
+		f.mu.Unlock()
+		lost(errDown)
+		if err := heir.Err(); !errors.Is(err, errDown) {
+			t.Errorf("Err is %v, want the loss that the backend told of", err)
+		}
+	})
+}
+
+func TestAnHeirThatIsLostOnTheWayLeavesTheLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		e := f.engine(t, func(c *Config) { c.LocalHandoff = Handoff{Count: 10, For: time.Hour} })
+		h := acquire(t, f.lock(e, "a"))
+		next := make(chan core.Handle)
+		go func() { next <- acquire(t, f.lock(e, "a")) }()
+		synctest.Wait()
+		h.Release(t.Context())
+		e.holds.lose(errDown) // The heir has not run yet.
+		if err := (<-next).Err(); !errors.Is(err, core.ErrLost) {
+			t.Errorf("the heir's handle says %v", err)
+		}
+		acquire(t, f.lock(e, "a"))
+	})
+}
