@@ -1,6 +1,7 @@
 package locktest
 
 import (
+	"runtime"
 	"context"
 	"errors"
 	"sync"
@@ -79,8 +80,9 @@ var closeRules = []rule{
 		text: "When Close returns, what its provider held is free for others, and those who wait for it get it.",
 		test: func(t *trial) {
 			p, q, name := t.open(), t.open(), t.name()
-			t.oneOfEach(p, name)
+			held := t.oneOfEach(p, name)
 			w := t.wait(q.NewLock(name))
+			runtime.KeepAlive(held) // A dropped handle would be released.
 			t.close(p)
 			t.release(w.granted())
 			for _, l := range []core.Lock{q.NewLock(name), writer(q, name), q.NewSemaphore(name, 1)} {

@@ -42,6 +42,7 @@ package locktest
 
 import (
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -95,6 +96,8 @@ type Harness struct {
 
 	// Pause is how long a case watches for what must not happen. Default 25 ms.
 	Pause time.Duration
+
+	tellsOfWaits *atomic.Bool // the observer has heard of one
 }
 
 // Run runs the whole suite.
@@ -109,6 +112,7 @@ func Run(t *testing.T, h Harness) {
 	if h.Pause == 0 {
 		h.Pause = 25 * time.Millisecond
 	}
+	h.tellsOfWaits = new(atomic.Bool)
 	for _, g := range groups() {
 		t.Run(g.name, func(t *testing.T) {
 			for _, r := range g.rules {

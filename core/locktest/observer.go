@@ -124,7 +124,8 @@ var observerRules = []rule{
 		test: func(t *trial) {
 			name := t.name()
 			var told atomic.Int64
-			p := t.openFor(core.ObserverFunc(func(context.Context, core.Event) {
+			p := t.openFor(core.ObserverFunc(func(ctx context.Context, ev core.Event) {
+				t.events.Observe(ctx, ev)
 				told.Add(1)
 				panic("the observer's own trouble")
 			}))
@@ -153,6 +154,7 @@ var observerRules = []rule{
 			name, other := t.name(), t.name()
 			var p core.Provider
 			p = t.openFor(core.ObserverFunc(func(ctx context.Context, ev core.Event) {
+				t.events.Observe(ctx, ev)
 				if ev.Name != name {
 					return
 				}

@@ -139,32 +139,13 @@ var readerRules = []rule{
 		text: "Readers that overlap without a gap do not starve a writer.",
 		test: func(t *trial) {
 			p, q, name := t.open(), t.open(), t.name()
-			var all sync.WaitGroup
-			var stop atomic.Bool
-			for i := range 6 {
-				l := reader([]core.Provider{p, q}[i%2], name)
-				all.Go(func() {
-					for !stop.Load() {
-						ctx, cancel := t.patient()
-						h, err := l.Acquire(ctx)
-						if err == nil {
-							time.Sleep(rand.N(5 * time.Millisecond))
-							err = h.Release(ctx)
-						}
-						if err != nil {
-							t.Errorf("a reader failed: %v", err)
-							stop.Store(true)
-						}
-						cancel()
-					}
-				})
-			}
-			for i := range 6 {
+			r := newRelay(t, reader(p, name), reader(q, name))
+			for i := range 2 {
+				r.runFor(6)
 				w := t.start(writer([]core.Provider{p, q}[i%2], name))
 				t.release(w.granted())
 			}
-			stop.Store(true)
-			t.finished(&all)
+			r.stop()
 		},
 	},
 	{
@@ -195,7 +176,7 @@ var readerRules = []rule{
 			for range 3 {
 				t.busy(writer(q, name))
 				t.release(t.try(reader(p, name)))
-				ctx, cancel := context.WithTimeout(t.Context(), t.h.Pause)
+				ctx, cancel := context.WithTimeout(t.Context(), t.short())
 				_, err := writer(q, name).Acquire(ctx)
 				cancel()
 				t.matches("AcquireWrite", err, context.DeadlineExceeded, core.ErrNotAcquired)
@@ -212,7 +193,7 @@ var readerRules = []rule{
 			p, name := t.open(), t.name()
 			r := t.acquire(reader(p, name))
 			t.busy(writer(p, name))
-			ctx, cancel := context.WithTimeout(t.Context(), 2*t.h.Pause)
+			ctx, cancel := context.WithTimeout(t.Context(), t.short())
 			defer cancel()
 			_, err := writer(p, name).Acquire(ctx)
 			t.matches("AcquireWrite by a reader", err, context.DeadlineExceeded)

@@ -37,10 +37,15 @@ func (t *trial) start(l core.Lock) *waiter {
 func (t *trial) wait(l core.Lock) *waiter {
 	t.Helper()
 	w := t.start(l)
+	limit := 10 * t.h.Pause // For a backend that tells the observer nothing.
+	if t.h.tellsOfWaits.Load() {
+		limit = t.patience()
+	}
 	select {
 	case <-w.queued:
+		t.h.tellsOfWaits.Store(true)
 	case <-w.done:
-	case <-time.After(10 * t.h.Pause):
+	case <-time.After(limit):
 	}
 	w.blocked()
 	return w
