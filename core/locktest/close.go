@@ -1,9 +1,9 @@
 package locktest
 
 import (
-	"runtime"
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"time"
 
