@@ -199,8 +199,9 @@ func TestTxDeadlock(t *testing.T) {
 		cross := func(tx transaction, name string) {
 			ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 			defer cancel()
-			got <- postgres.AcquireTx(ctx, tx, name)
+			err := postgres.AcquireTx(ctx, tx, name)
 			tx.rollback()
+			got <- err
 		}
 		go cross(a, two)
 		go cross(b, one)
