@@ -29,9 +29,9 @@ type PostgresConfig struct {
 	// {"max_connections": "20"}.
 	Settings map[string]string
 
-	// Durable writes to disk what is committed. Without it, a server that is
-	// killed keeps its data, because the kernel does; a power cut is nothing a
-	// test can cause.
+	// Durable syncs to disk what is committed. Without it the kernel has it,
+	// which is enough for a server that is killed; a power cut is nothing that
+	// a test can cause.
 	Durable bool
 
 	// StandbyOf makes the server a streaming replica of another, which must run.
@@ -113,21 +113,20 @@ func (p *Postgres) prepare(ctx context.Context, where origin, cfg PostgresConfig
 // settings returns the server's configuration.
 func (p *Postgres) settings(cfg PostgresConfig) map[string]string {
 	settings := map[string]string{
-		"listen_addresses":   "127.0.0.1",
-		"port":               strconv.Itoa(p.port),
-		"max_connections":    "200",
-		"logging_collector":  "off",
-		"log_statement":      "none",
-		"fsync":              "off",
-		"full_page_writes":   "off",
-		"synchronous_commit": "off",
-		"shared_buffers":     "32MB",
-		"autovacuum":         "off", // It would hold locks and connections that tests count.
-		"wal_level":          "replica",
-		"max_wal_senders":    "5",
+		"listen_addresses":  "127.0.0.1",
+		"port":              strconv.Itoa(p.port),
+		"max_connections":   "200",
+		"logging_collector": "off",
+		"log_statement":     "none",
+		"fsync":             "off",
+		"full_page_writes":  "off",
+		"shared_buffers":    "32MB",
+		"autovacuum":        "off", // It would hold locks and connections that tests count.
+		"wal_level":         "replica",
+		"max_wal_senders":   "5",
 	}
 	if cfg.Durable {
-		settings["fsync"], settings["full_page_writes"], settings["synchronous_commit"] = "on", "on", "on"
+		settings["fsync"], settings["full_page_writes"] = "on", "on"
 	}
 	maps.Copy(settings, cfg.Settings)
 	return settings

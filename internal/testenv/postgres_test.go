@@ -64,7 +64,8 @@ func TestPostgresLife(t *testing.T) {
 			t.Error("the server runs as root")
 		}
 	}
-	execute(t, conn, "CREATE TABLE kept AS SELECT 42 AS answer")
+	execute(t, conn, "CREATE TABLE kept AS SELECT 0 AS answer")
+	answer := 0
 
 	for name, how := range map[string]func() error{
 		"fast":      func() error { return pg.Stop(t.Context(), Fast) },
@@ -73,6 +74,8 @@ func TestPostgresLife(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn := connect(t, pg.URL())
+			answer++
+			execute(t, conn, fmt.Sprintf("UPDATE kept SET answer = %d", answer))
 			if err := how(); err != nil {
 				t.Fatal(err)
 			}
@@ -88,8 +91,8 @@ func TestPostgresLife(t *testing.T) {
 			if err := pg.Start(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if got := query[int](t, connect(t, pg.URL()), "SELECT answer FROM kept"); got != 42 {
-				t.Errorf("after the restart the answer is %d", got)
+			if got := query[int](t, connect(t, pg.URL()), "SELECT answer FROM kept"); got != answer {
+				t.Errorf("after the restart the answer is %d; what was committed last is %d", got, answer)
 			}
 		})
 	}
