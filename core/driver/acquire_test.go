@@ -33,6 +33,21 @@ func TestBadArguments(t *testing.T) {
 	}
 }
 
+func TestArgumentsThatAreJustGoodEnough(t *testing.T) {
+	f := &fake{}
+	e := f.engine(t, nil)
+	for _, l := range []core.Lock{
+		f.lock(e, "x"),
+		f.lock(e, strings.Repeat("x", MaxName)),
+		e.NewSemaphore("s", 1, fakeClaimer{f, "s"}),
+	} {
+		acquire(t, l)
+	}
+	if _, err := e.NewSemaphore("", 0, fakeClaimer{f, ""}).Acquire(t.Context()); !strings.Contains(err.Error(), "name") {
+		t.Errorf("%v, want the name to be complained of first", err)
+	}
+}
+
 func TestBadConfig(t *testing.T) {
 	good := Config{Backend: "fake", Lease: term, Renewer: &fake{}}
 	for what, change := range map[string]func(*Config){

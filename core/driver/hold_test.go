@@ -306,3 +306,45 @@ func TestEvents(t *testing.T) {
 		}
 	})
 }
+
+func TestErrorsAndEventsSayWhy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		causes := map[core.EventType]error{}
+		hold := func(f *fake) core.Handle {
+			return acquire(t, f.lock(f.engine(t, func(c *Config) {
+				c.Observer = core.ObserverFunc(func(_ context.Context, ev core.Event) {
+					mu.Lock()
+					defer mu.Unlock()
+					causes[ev.Type] = ev.Err
+				})
+			}), "a"))
+		}
+		hold(&fake{onRenew: func(context.Context, int) error { return errDown }})
+		time.Sleep(2 * term)
+
+		err := hold(&fake{onRelease: func(context.Context) error { return errDown }}).Release(t.Context())
+		var typed *core.Error
+		if !errors.As(err, &typed) || typed.Op != "release" || typed.Name != "a" || !errors.Is(err, errDown) {
+			t.Errorf("Release: %v, want an *Error that names the lock and the cause", err)
+		}
+
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		err = hold(&fake{onRelease: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}).Release(ctx)
+		if !errors.Is(err, context.Canceled) || errors.Is(err, core.ErrUnavailable) {
+			t.Errorf("a Release that its caller gave up: %v, want the context's error", err)
+		}
+		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
+		for _, event := range []core.EventType{core.EventRenewFailed, core.EventLost} {
+			if !errors.Is(causes[event], errDown) {
+				t.Errorf("%s was told with %v, want the cause", event, causes[event])
+			}
+		}
+		if !errors.Is(causes[core.EventReleased], context.Canceled) {
+			t.Errorf("released was told with %v, want the result of the release", causes[core.EventReleased])
+		}
+	})
+}

@@ -303,3 +303,32 @@ func TestAReleaseDuringARenewalIsFinal(t *testing.T) {
 		}
 	})
 }
+
+func TestNoRenewalIsSentForWhatIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		e := f.engine(t, nil)
+		lost := acquire(t, f.lock(e, "lost"))
+		tell := f.owners["lost"].lost
+		released := acquire(t, f.lock(e, "released"))
+		tell(errDown)
+		<-lost.Done()
+		released.Release(t.Context())
+		time.Sleep(10 * term)
+		if at := f.renewals(time.Now()); len(at) != 0 {
+			t.Errorf("%d renewals were sent", len(at))
+		}
+	})
+}
+
+func TestAReleaseAfterAJumpIsALoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s skewed
+		f := &fake{}
+		h := acquire(t, f.lock(f.engineAt(t, s.clock(), nil), "a"))
+		s.by.Store(int64(time.Hour))
+		if err := h.Release(t.Context()); !errors.Is(err, core.ErrLost) {
+			t.Errorf("Release: %v, want ErrLost: the lease ran out while the machine slept", err)
+		}
+	})
+}
