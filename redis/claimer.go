@@ -29,8 +29,11 @@ var _ driver.Queuer = (*claimer)(nil)
 
 func (p *Provider) claimer(kind core.Kind, name string, mode byte, limit int) *claimer {
 	c := &claimer{p: p, kind: kind, name: name, mode: mode, limit: limit, family: p.shared}
-	if kind == core.KindLock {
+	switch {
+	case kind == core.KindLock:
 		c.family = p.lock
+	case kind == core.KindSemaphore && p.slots != nil:
+		c.family = p.slots
 	}
 	c.keys = p.keys(kind, name)
 	return c

@@ -42,9 +42,9 @@ func (l *lines) init(p *Provider) {
 }
 
 // join registers a waiter, with the ticket that it has if it queued before.
-func (l *lines) join(c *claimer, a attempt, push bool, ticket int64) *waiter {
+func (l *lines) join(c *claimer, a attempt, ticket int64) *waiter {
 	w := &waiter{
-		attempt: a, c: c, push: push, ticket: ticket, since: time.Now(),
+		attempt: a, c: c, ticket: ticket, since: time.Now(),
 		grants: make(chan grant, 1), astray: make(chan struct{}, 1),
 	}
 	l.mu.Lock()
@@ -132,11 +132,7 @@ func (l *lines) next(n *line, head bool, left time.Duration, foreign bool) time.
 	if head && left >= 0 {
 		d = min(d, left+2*time.Millisecond)
 	}
-	slow := foreign && head
-	for _, w := range n.waiters {
-		slow = slow || !w.push
-	}
-	if slow || !l.p.receiver.live() {
+	if foreign && head || !l.p.receiver.live() {
 		n.fast = min(n.fast+1, 4)
 		most := 20 * time.Millisecond << n.fast // 40 to 320 ms
 		d = min(d, most/2+rand.N(most/2))

@@ -34,7 +34,7 @@ type node struct {
 // more are sent, so a caller never waits for another one's round trip.
 const (
 	fewFlights  = 2
-	mostFlights = 32
+	mostFlights = 8
 	patience    = 500 * time.Microsecond
 	maxBatch    = 256
 )

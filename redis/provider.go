@@ -26,6 +26,7 @@ type Provider struct {
 	own     goredis.UniversalClient // to be closed with the provider, or nil
 
 	lock, shared *family
+	slots        *family // of semaphores, if they have one of their own
 
 	seq      atomic.Uint64
 	register register

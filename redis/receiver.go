@@ -22,10 +22,8 @@ type receiver struct {
 	mu      sync.Mutex
 	begun   bool
 	closing bool
-	alive   bool          // the subscription is confirmed
-	settled chan struct{} // closed when it is known for the first time whether there are messages
-	once    bool          // settled is closed
-	told    bool          // the observer knows of the polling mode
+	alive   bool // the subscription is confirmed
+	told    bool // the observer knows of the polling mode
 	sub     *goredis.PubSub
 	timer   *time.Timer // of wanted
 	done    chan struct{}
@@ -36,26 +34,18 @@ type receiver struct {
 	check     *time.Timer
 }
 
-// settleTime is how long the first wait of a provider waits for the subscription
-// before it makes do with polling. probeTime is how long a probe may take to
-// come back, and lasting how long a hold must last to be worth a subscription.
+// probeTime is how long a probe may take to come back, lasting how long a hold
+// must last to be worth a subscription, and denyTime how long a subscription that
+// was not permitted is not tried again.
 const (
-	settleTime = 2 * time.Second
-	probeTime  = time.Second
-	lasting    = 200 * time.Millisecond
-	denyTime   = 30 * time.Second
+	probeTime = time.Second
+	lasting   = 200 * time.Millisecond
+	denyTime  = 30 * time.Second
 )
 
 func (r *receiver) init(p *Provider) {
 	r.p = p
-	r.settled = make(chan struct{})
 	r.done = make(chan struct{})
-}
-
-func (r *receiver) started() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.begun
 }
 
 func (r *receiver) live() bool {
@@ -90,24 +80,11 @@ func (r *receiver) begin() {
 	}
 }
 
-// listen starts the receiver and waits until it is known whether messages come.
-func (r *receiver) listen(ctx context.Context) (push bool, err error) {
+// start starts the receiver, and does not wait for it.
+func (r *receiver) start() {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.begin()
-	alive := r.alive
-	r.mu.Unlock()
-	if alive {
-		return true, nil
-	}
-	timer := time.NewTimer(settleTime)
-	defer timer.Stop()
-	select {
-	case <-r.settled:
-	case <-timer.C:
-	case <-ctx.Done():
-		return false, ctx.Err()
-	}
-	return r.live(), nil
 }
 
 // close ends the receiver and waits for it.
@@ -204,7 +181,6 @@ func (r *receiver) confirmed() {
 	r.alive = true
 	recovered := r.told
 	r.told = false
-	r.settle()
 	r.mu.Unlock()
 	if recovered {
 		r.p.engine.Observe(context.Background(), core.Event{Type: core.EventRecovered})
@@ -217,20 +193,11 @@ func (r *receiver) degraded(err error) {
 	r.mu.Lock()
 	first := !r.told
 	r.told = true
-	r.settle()
 	r.mu.Unlock()
 	if first {
 		r.p.engine.Observe(context.Background(), core.Event{Type: core.EventDegraded, Err: err})
 	}
 	r.p.lines.resync()
-}
-
-// settle lets those go on who wait for the first news. Its caller holds r.mu.
-func (r *receiver) settle() {
-	if !r.once {
-		r.once = true
-		close(r.settled)
-	}
 }
 
 // message takes in one message: G for a grant, L for a hold that was broken, P

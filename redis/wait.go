@@ -21,56 +21,13 @@ type grant struct {
 // Wait implements driver.Queuer. It stands in the server's queue, and is told of
 // the grant by the release that makes it.
 //
-// Messages need a subscription, which the first wait of a provider makes. The
-// attempt before that does not queue, so an acquire that meets nobody never pays
-// for it.
+// Messages need a subscription, which the first wait of a provider makes. It
+// takes its place in the queue before: an acquire that meets nobody never pays
+// for a subscription, and one that does keeps its turn.
 func (c *claimer) Wait(ctx context.Context, busy func(error)) (driver.Claim, error) {
 	p := c.p
-	if !p.receiver.started() {
-		claim, err := c.Claim(ctx)
-		if err == nil || !errors.Is(err, core.ErrNotAcquired) {
-			return claim, err
-		}
-		busy(err)
-		busy = nil
-	}
-	push, err := p.receiver.listen(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return c.stand(ctx, push, busy)
-}
-
-// A waiter is one attempt that waits. It is known to the receiver before its
-// request is sent, because the grant may overtake the reply.
-type waiter struct {
-	attempt
-	c      *claimer
-	line   *line
-	push   bool
-	grants chan grant    // of capacity 1
-	astray chan struct{} // of capacity 1: the server does not know the attempt
-
-	since time.Time // before its first request
-
-	// Guarded by lines.mu.
-	ticket  int64 // its place, 0 for none yet
-	queued  bool  // the server has said that it queues
-	trouble error // of the last poll
-}
-
-// give tells the waiter of a grant; of two that are the same one is enough.
-func (w *waiter) give(g grant) {
-	select {
-	case w.grants <- g:
-	default:
-	}
-}
-
-// stand waits in the queue.
-func (c *claimer) stand(ctx context.Context, push bool, busy func(error)) (driver.Claim, error) {
-	p := c.p
-	w := p.lines.join(c, c.attempt(push), push, 0)
+	push := p.receiver.live()
+	w := p.lines.join(c, c.attempt(push), 0)
 	defer func() { p.lines.leave(w) }()
 	pause := shortPause
 	for first := true; ; first = false {
@@ -79,6 +36,7 @@ func (c *claimer) stand(ctx context.Context, push bool, busy func(error)) (drive
 		case err == nil && ans.granted:
 			return c.hold(w.attempt, ans)
 		case err == nil:
+			p.receiver.start()
 			if busy != nil {
 				busy(c.heldBy(ctx, ans))
 				busy = nil
@@ -94,7 +52,7 @@ func (c *claimer) stand(ctx context.Context, push bool, busy func(error)) (drive
 			// ticket keeps.
 			ticket := p.lines.ticket(w)
 			p.lines.leave(w)
-			w = p.lines.join(c, c.attempt(push), push, ticket)
+			w = p.lines.join(c, c.attempt(push), ticket)
 			p.lines.troubled(w, err)
 			if sleep(ctx, pause/2+rand.N(pause)) != nil {
 				return nil, w.ended(ctx)
@@ -121,6 +79,31 @@ const shortPause = 50 * time.Millisecond
 // stale reports whether too little of a grant is left to confirm it: the process
 // was paused, or the message was late.
 func (g grant) stale() bool { return time.Until(g.from.Add(g.term)) < g.term/4 }
+
+// A waiter is one attempt that waits. It is known to the receiver before its
+// request is sent, because the grant may overtake the reply.
+type waiter struct {
+	attempt
+	c      *claimer
+	line   *line
+	grants chan grant    // of capacity 1
+	astray chan struct{} // of capacity 1: the server does not know the attempt
+
+	since time.Time // before its first request
+
+	// Guarded by lines.mu.
+	ticket  int64 // its place, 0 for none yet
+	queued  bool  // the server has said that it queues
+	trouble error // of the last poll
+}
+
+// give tells the waiter of a grant; of two that are the same one is enough.
+func (w *waiter) give(g grant) {
+	select {
+	case w.grants <- g:
+	default:
+	}
+}
 
 // enter asks for the object, and for a place in the queue if it is held: the old
 // place, if there was one.

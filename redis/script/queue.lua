@@ -31,14 +31,14 @@ local function enqueue(record, ticket)
   attend(string.match(record, '^[^|]+'))
   return tonumber(place)
 end
--- Tells a waiter of its grant, and returns false if it is certain that nobody
--- listens: its process is dead. A waiter that cannot listen polls. An error of
--- PUBLISH (no permission) must not end a script that has written.
+-- Tells a waiter of its grant, and returns false if it is certain that its process
+-- is dead: nobody listens, and it did when the waiter came. Any other waiter finds
+-- the grant by polling if it cannot hear of it. An error of PUBLISH (no
+-- permission) must not end a script that has written.
 local function tell(inst, seq, push, fence)
-  if push ~= '1' then return true end
   local n = redis.pcall('PUBLISH', '@CHANNEL@' .. inst,
     string.format('G|%s|%.0f|%.0f|@CLAIM@|%s', seq, fence, now, KEYS[1]))
-  if n == 0 and @TRUST@ then
+  if n == 0 and @TRUST@ and push == '1' then
     redis.call('HDEL', KEYS[4], inst)
     return false
   end
