@@ -47,10 +47,7 @@ var compositeRules = []rule{
 				if !errors.As(err, &e) || e.Name != name {
 					t.Errorf("TryAcquireAll: the error %q does not name %q", err, name)
 				}
-				ctx, cancel := context.WithTimeout(t.Context(), t.short())
-				_, err = core.AcquireAll(ctx, locks...)
-				cancel()
-				t.matches("AcquireAll", err, core.ErrNotAcquired, context.DeadlineExceeded)
+				_ = t.timesOut(allOf(locks))
 				t.held(h)
 				for _, other := range names {
 					if other != name {

@@ -176,10 +176,7 @@ var readerRules = []rule{
 			for range 3 {
 				t.busy(writer(q, name))
 				t.release(t.try(reader(p, name)))
-				ctx, cancel := context.WithTimeout(t.Context(), t.short())
-				_, err := writer(q, name).Acquire(ctx)
-				cancel()
-				t.matches("AcquireWrite", err, context.DeadlineExceeded, core.ErrNotAcquired)
+				_ = t.timesOut(writer(q, name))
 				t.release(t.soonFree(reader(q, name)))
 				t.release(t.soonFree(reader(p, name)))
 			}
@@ -193,10 +190,7 @@ var readerRules = []rule{
 			p, name := t.open(), t.name()
 			r := t.acquire(reader(p, name))
 			t.busy(writer(p, name))
-			ctx, cancel := context.WithTimeout(t.Context(), t.short())
-			defer cancel()
-			_, err := writer(p, name).Acquire(ctx)
-			t.matches("AcquireWrite by a reader", err, context.DeadlineExceeded)
+			_ = t.timesOut(writer(p, name))
 			t.held(r)
 			t.release(r)
 			t.release(t.soonFree(writer(p, name)))

@@ -94,9 +94,6 @@ func (t *trial) lock(p core.Provider, name string) core.Lock { return t.view.loc
 func (t *trial) patience() time.Duration { return t.h.Patience }
 func (t *trial) soon() time.Duration     { return t.h.Patience / 5 }
 
-// short is time enough for the backend to say that a lock is held.
-func (t *trial) short() time.Duration { return 50*time.Millisecond + 4*t.h.Pause }
-
 // pause lets time pass in which nothing is to happen.
 func (t *trial) pause() { time.Sleep(t.h.Pause) }
 
