@@ -1,0 +1,281 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/core/driver"
+)
+
+// A union is a hold: the votes of a majority, and of whatever other server could
+// be had besides.
+type union struct {
+	e     *elector
+	fence uint64
+	place int64 // the slot of a semaphore
+
+	mu    sync.Mutex
+	n     *election
+	votes []*vote // by server; nil: none
+	over  bool    // it was released, so no vote may join
+	begun bool    // the releases were sent
+	lose  func(error)
+	end   error         // a loss that came before there was anybody to tell
+	free  chan struct{} // of capacity 1: a vote was given back
+}
+
+// A vote is the hold on one server.
+type vote struct {
+	h     *hold
+	until time.Time // not after its lease ends
+	from  time.Time // when the lease began, at the latest
+	gone  bool      // the server says that it has ended
+	freed bool      // it was given back, or had ended
+	tried bool      // its release was tried once, at least
+	err   error     // of that
+}
+
+var (
+	_ driver.Leased  = (*union)(nil)
+	_ driver.Watched = (*union)(nil)
+)
+
+// vote makes a vote of a grant. From now on messages about the attempt find it.
+func (e *elector) vote(i int, a attempt, ans answer, from time.Time) *vote {
+	side := e.sides[i]
+	h := &hold{c: side, seq: a.seq, token: a.token, fence: ans.fence, from: from, term: e.l.opts.Lease}
+	side.p.register.add(h)
+	return &vote{h: h, from: from, until: from.Add(e.l.opts.Lease)}
+}
+
+// win makes the hold of a ballot that was won. The waiter's attempt, if it was not
+// granted in time, is taken back. Its caller holds b.mu.
+func (b *ballot) win() {
+	e := b.n.e
+	u := &union{e: e, n: b.n, place: b.slot, votes: make([]*vote, len(b.votes)), free: make(chan struct{}, 1)}
+	for i := range b.votes {
+		v := &b.votes[i]
+		if v.state == granted && (!b.slots || v.slot == b.slot) {
+			u.votes[i] = e.vote(i, v.attempt, v.answer, v.from)
+			u.listen(i, u.votes[i])
+		} else if v.state == granted || b.waits(i) && v.call != nil {
+			e.sides[i].abandon(v.attempt, v.call)
+		}
+	}
+	b.hold = u
+}
+
+// claim returns the hold of a ballot that was won, once its token is safe and if
+// enough of its lease is left.
+func (b *ballot) claim(ctx context.Context) (driver.Claim, error) {
+	u := b.hold
+	if err := u.settle(ctx); err != nil {
+		u.e.l.engine.GiveBack(u.Release)
+		return nil, err
+	}
+	from, term := u.Lease()
+	if left := time.Until(from.Add(term)); left < u.e.l.opts.Lease/2 {
+		u.e.l.engine.GiveBack(u.Release)
+		return nil, &TroubleError{NoMajority, "", fmt.Errorf("the votes took so long that only %v of a lease of %v is left", left.Round(time.Millisecond), u.e.l.opts.Lease)}
+	}
+	return u, nil
+}
+
+// listen has the union hear of it when a server says that the vote has ended.
+func (u *union) listen(i int, v *vote) {
+	v.h.mu.Lock()
+	v.h.lose = func(cause error) { u.bereaved(i, v, cause) }
+	end := v.h.end
+	v.h.mu.Unlock()
+	if end != nil {
+		u.e.l.background.Go(func() { u.bereaved(i, v, end) })
+	}
+}
+
+// bereaved takes in that a vote has ended. The hold is lost when those that are
+// left are no majority.
+func (u *union) bereaved(i int, v *vote, cause error) {
+	u.mu.Lock()
+	v.gone, v.freed = true, true
+	alive := 0
+	for _, other := range u.votes {
+		if other != nil && !other.gone {
+			alive++
+		}
+	}
+	var lose func(error)
+	if alive < u.e.l.quorum && !u.over {
+		u.end = fmt.Errorf("%w, and too few votes are left", cause)
+		lose, cause = u.lose, u.end
+	}
+	u.mu.Unlock()
+	u.e.sides[i].p.register.remove(v.h)
+	if lose != nil {
+		lose(cause)
+	}
+}
+
+// absorb lets a vote join that came late, and reports whether it may.
+func (u *union) absorb(i int, v *vote) bool {
+	u.mu.Lock()
+	can := !u.over && u.end == nil && (u.votes[i] == nil || u.votes[i].gone)
+	if can {
+		u.votes[i] = v
+	}
+	u.mu.Unlock()
+	if !can {
+		u.e.sides[i].p.register.remove(v.h)
+		return false
+	}
+	u.listen(i, v)
+	return true
+}
+
+// Token implements driver.Claim.
+func (u *union) Token() uint64 { return u.fence }
+
+// Lease implements driver.Leased: the lease of the vote without which those that
+// last longer are no majority.
+func (u *union) Lease() (time.Time, time.Duration) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	var all []*vote
+	for _, v := range u.votes {
+		if v != nil && !v.gone {
+			all = append(all, v)
+		}
+	}
+	slices.SortFunc(all, func(a, b *vote) int { return b.until.Compare(a.until) })
+	q := u.e.l.quorum
+	if len(all) < q {
+		return time.Time{}, 0
+	}
+	return all[q-1].from, all[q-1].until.Sub(all[q-1].from)
+}
+
+// Watch implements driver.Watched.
+func (u *union) Watch(lose func(error)) {
+	u.mu.Lock()
+	u.lose = lose
+	end := u.end
+	u.mu.Unlock()
+	if end != nil {
+		lose(end)
+		return
+	}
+	for _, x := range u.e.l.peers {
+		x.p.receiver.wanted()
+	}
+}
+
+// Release implements driver.Claim. It returns when a majority of all servers is
+// free of the hold, and among them, if it answers, the one that decides whose turn
+// it is next; it goes on with the others in the background.
+func (u *union) Release(ctx context.Context) error {
+	u.begin()
+	for {
+		done, err := u.released()
+		if done {
+			return err
+		}
+		select {
+		case <-u.free:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// begin sends the releases, once.
+func (u *union) begin() {
+	u.mu.Lock()
+	first := !u.begun
+	u.begun, u.over = true, true
+	votes := slices.Clone(u.votes)
+	u.mu.Unlock()
+	if !first {
+		return
+	}
+	for i, v := range votes {
+		if v != nil {
+			u.e.l.background.Go(func() { u.giveBack(i, v) })
+		}
+	}
+}
+
+// giveBack gives one vote back, in the background if its server does not answer.
+func (u *union) giveBack(i int, v *vote) {
+	l, x := u.e.l, u.e.l.peers[i]
+	try := func(ctx context.Context) error {
+		err := v.h.Release(ctx)
+		ended := errors.Is(err, core.ErrLost)
+		u.mu.Lock()
+		v.gone = v.gone || ended
+		v.freed = v.freed || err == nil || ended
+		v.tried, v.err = true, err
+		u.mu.Unlock()
+		select {
+		case u.free <- struct{}{}:
+		default:
+		}
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), min(4*x.patience(), l.opts.ReleaseTimeout))
+	err := try(ctx)
+	cancel()
+	if err != nil && !errors.Is(err, core.ErrLost) {
+		if over(ctx, err) {
+			x.missed(err, true)
+		}
+		x.p.engine.GiveBack(try)
+	}
+}
+
+// released reports whether the outcome of the release is known, and returns it.
+func (u *union) released() (done bool, err error) {
+	arb := u.e.l.arbiter()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if v := u.votes[arb]; v != nil && !v.freed && !v.tried {
+		return false, nil
+	}
+	held, gone, kept, tried := 0, 0, 0, true
+	var errs []error
+	for i, v := range u.votes {
+		if v == nil {
+			continue
+		}
+		held++
+		if v.gone {
+			gone++
+		}
+		if !v.freed {
+			kept++
+			tried = tried && v.tried
+			if v.err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", u.e.l.peers[i].addr, v.err))
+			}
+		}
+	}
+	q := u.e.l.quorum
+	switch {
+	case len(u.votes)-kept >= q && held-gone < q:
+		return true, lost("too few servers still had it")
+	case len(u.votes)-kept >= q:
+		return true, nil
+	case tried:
+		// All have been asked; the background goes on asking.
+		for _, v := range u.votes {
+			if v != nil {
+				v.tried = false
+			}
+		}
+		return true, &TroubleError{NoMajority, "", joined(errs)}
+	}
+	return false, nil
+}
