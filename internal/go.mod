@@ -3,6 +3,8 @@ module github.com/distlock/distlock-go/internal
 go 1.26.0
 
 require (
+	github.com/distlock/distlock-go/core v0.0.0
+	github.com/distlock/distlock-go/postgres v0.0.0
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/moby/moby/api v1.56.1
 	github.com/moby/moby/client v0.6.2
@@ -68,4 +70,5 @@ replace (
 	github.com/distlock/distlock-go/core => ../core
 	github.com/distlock/distlock-go/distlock => ../distlock
 	github.com/distlock/distlock-go/file => ../file
+	github.com/distlock/distlock-go/postgres => ../postgres
 )

@@ -101,7 +101,7 @@ func unavailable(err error) error {
 // anybody's doing: the server is starting, stopping, full or away.
 func transient(err error) bool {
 	switch state := sqlState(err); {
-	case errors.Is(err, ErrPooler), errors.Is(err, ErrNoToken), errors.Is(err, core.ErrClosed):
+	case errors.Is(err, ErrPooler), errors.Is(err, ErrNoToken), errors.Is(err, core.ErrInvalid), errors.Is(err, core.ErrClosed):
 		return false
 	case state == "":
 		return true // the network

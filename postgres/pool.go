@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/distlock/distlock-go/core"
@@ -20,6 +21,8 @@ type pool struct {
 	ctx  context.Context // ends when the pool is closed
 	stop context.CancelFunc
 	work sync.WaitGroup // dials, and the sessions that are closing
+
+	connected atomic.Bool // a dial has succeeded at some time
 
 	mu       sync.Mutex
 	sessions map[*session]struct{} // all that have not ended
@@ -162,6 +165,7 @@ func (p *pool) dial(pause time.Duration) (*session, error) {
 		return nil, err
 	}
 	p.failures = 0
+	p.connected.Store(true)
 	s := newSession(conn, facts, p)
 	p.sessions[s] = struct{}{}
 	return s, nil

@@ -56,8 +56,9 @@ func (q *queue) acquire(ctx context.Context, l waiter, busy func(error)) (driver
 }
 
 // first makes the first attempt. A server that is starting, stopping or full is
-// waited for; one that is not there is an error at once. If a wait of this
-// process stands in the server's queue already, it is joined instead.
+// waited for, and so is one that has gone away; one that was never there is an
+// error at once. If a wait of this process stands in the server's queue already,
+// it is joined instead.
 func (q *queue) first(ctx context.Context, l waiter) (driver.Claim, error) {
 	if q.standing(l.place()) {
 		return nil, core.ErrNotAcquired
@@ -65,7 +66,7 @@ func (q *queue) first(ctx context.Context, l waiter) (driver.Claim, error) {
 	pause := 50 * time.Millisecond
 	for {
 		c, err := l.Claim(ctx)
-		if err == nil || !waitable(err) {
+		if err == nil || ctx.Err() != nil || !q.worthWaiting(err) {
 			return c, err
 		}
 		select {
@@ -75,6 +76,16 @@ func (q *queue) first(ctx context.Context, l waiter) (driver.Claim, error) {
 			return nil, err
 		}
 	}
+}
+
+// worthWaiting reports whether an attempt failed for a reason that may pass.
+func (q *queue) worthWaiting(err error) bool {
+	switch {
+	case errors.Is(err, core.ErrNotAcquired), !errors.Is(err, core.ErrUnavailable),
+		errors.Is(err, ErrTooManyHolds), errors.Is(err, ErrAuth), errors.Is(err, ErrStandby):
+		return false
+	}
+	return waitable(err) || transient(err) && q.pool.connected.Load()
 }
 
 // standing reports whether there is a wait that can be joined.

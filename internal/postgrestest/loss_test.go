@@ -1,0 +1,194 @@
+//go:build unix
+
+package postgrestest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/internal/faultproxy"
+	"github.com/distlock/distlock-go/internal/testenv"
+	"github.com/distlock/distlock-go/postgres"
+)
+
+// A session that is ended by an administrator is noticed within 100 ms, by all
+// that it holds, and the reason is told (F59, F72). The provider goes on.
+func TestTerminatedSession(t *testing.T) {
+	pg := testenv.NewPostgres(t, testenv.PostgresConfig{})
+	p, c := open(t, pg.URL(), nil), connect(t, pg.URL())
+	a, b := acquire(t, p.NewLock("a")), acquire(t, core.Reader(p.NewRWLock("b")))
+	start := time.Now()
+	exec(t, c, "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'distlock %'")
+	lostWithin(t, a, 100*time.Millisecond, start)
+	lostWithin(t, b, 100*time.Millisecond, start)
+	if err := a.Release(context.Background()); !errors.Is(err, core.ErrLost) {
+		t.Errorf("Release of a lost hold: %v", err)
+	}
+	release(t, acquire(t, p.NewLock("a")))
+	release(t, acquire(t, core.Writer(p.NewRWLock("b"))))
+}
+
+// A server that dies takes its locks along: the holder learns within 100 ms of
+// the end of its process, waiters come back when the server does, and one gets in.
+func TestServerDies(t *testing.T) {
+	for name, die := range map[string]func(*testenv.Postgres) error{
+		"kill":      func(pg *testenv.Postgres) error { return pg.Kill() },
+		"fast":      func(pg *testenv.Postgres) error { return pg.Stop(context.Background(), testenv.Fast) },
+		"immediate": func(pg *testenv.Postgres) error { return pg.Stop(context.Background(), testenv.Immediate) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			pg := testenv.NewPostgres(t, testenv.PostgresConfig{Durable: true})
+			p, q := open(t, pg.URL(), nil), open(t, pg.URL(), nil)
+			h := acquire(t, p.NewLock("a"))
+			last := h.Token()
+			told := make(chan time.Time, 1)
+			go func() {
+				<-h.Done()
+				told <- time.Now()
+			}()
+			got := make(chan core.Handle, 2)
+			for _, x := range []*postgres.Provider{p, q} {
+				go func() {
+					ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+					defer cancel()
+					w, err := x.NewLock("a").Acquire(ctx)
+					if err != nil {
+						t.Errorf("a waiter: %v", err)
+					}
+					got <- w
+				}()
+			}
+			c := connect(t, pg.URL())
+			eventually(t, "the other provider waits at the server", func() bool { return waitingFor(t, c) == 1 })
+			start := time.Now()
+			if err := die(pg); err != nil {
+				t.Fatal(err)
+			}
+			end := time.Now()
+			took := (<-told).Sub(start)
+			t.Logf("%s: told after %v: %v; the server was gone after %v", name, took, h.Err(), end.Sub(start))
+			if took > end.Sub(start)+100*time.Millisecond {
+				t.Errorf("the loss was told %v after the server's end", took-end.Sub(start))
+			}
+			if _, err := p.NewLock("b").TryAcquire(context.Background()); !errors.Is(err, core.ErrUnavailable) || errors.Is(err, core.ErrNotAcquired) {
+				t.Errorf("TryAcquire without a server: %v", err)
+			}
+			if err := pg.Start(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				w := <-got
+				if w == nil {
+					continue
+				}
+				if w.Token() <= last {
+					t.Errorf("the token %d comes after %d", w.Token(), last)
+				}
+				last = w.Token()
+				release(t, w)
+			}
+		})
+	}
+}
+
+// A network that is cut without a word: the client gives up within 6 s, and the
+// server frees the lock within 20 s, and not before the client gave up.
+func TestSilentNetwork(t *testing.T) {
+	pg := testenv.NewPostgres(t, testenv.PostgresConfig{})
+	proxy := faultproxy.New(t, pg.Addr())
+	p := open(t, through(t, pg.URL(), proxy), nil)
+	h := acquire(t, p.NewLock("a"))
+	start := time.Now()
+	proxy.BlackHole()
+	lostWithin(t, h, 6*time.Second, start)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := h.Release(ctx); !errors.Is(err, core.ErrLost) {
+		t.Errorf("Release: %v", err)
+	}
+	// The proxy's kernel still answers for the client, so that the server frees the
+	// lock is seen only when the connection is cut; TestVanishedClient does it with
+	// a real cut.
+	proxy.Cut()
+	q := open(t, pg.URL(), nil)
+	release(t, acquire(t, q.NewLock("a")))
+}
+
+// A release whose answer is lost ends the session rather than leave the lock
+// behind, and nobody is told that it worked.
+func TestReleaseThatIsNotAnswered(t *testing.T) {
+	pg := testenv.NewPostgres(t, testenv.PostgresConfig{})
+	proxy := faultproxy.New(t, pg.Addr())
+	p := open(t, through(t, pg.URL(), proxy), &postgres.Options{PingInterval: 200 * time.Millisecond, PingTimeout: 300 * time.Millisecond})
+	q, c := open(t, pg.URL(), nil), connect(t, pg.URL())
+	for _, d := range []faultproxy.Direction{faultproxy.Up, faultproxy.Down} {
+		h := acquire(t, p.NewLock("a"))
+		proxy.Stall(d)
+		if err := h.Release(context.Background()); !errors.Is(err, core.ErrLost) {
+			t.Errorf("Release without an answer: %v", err)
+		}
+		proxy.Cut()
+		proxy.Resume(d)
+		release(t, acquire(t, q.NewLock("a")))
+	}
+	eventually(t, "no lock is left", func() bool { return locks(t, c) == 0 })
+}
+
+// An acquire whose answer is lost leaves no lock behind, wherever it is cut.
+func TestAcquireThatIsNotAnswered(t *testing.T) {
+	pg := testenv.NewPostgres(t, testenv.PostgresConfig{})
+	proxy := faultproxy.New(t, pg.Addr())
+	p := open(t, through(t, pg.URL(), proxy), nil)
+	c := connect(t, pg.URL())
+	release(t, acquire(t, p.NewLock("warm")))
+	for _, action := range []faultproxy.Action{faultproxy.Cut, faultproxy.ForwardThenCut} {
+		for _, d := range []faultproxy.Direction{faultproxy.Up, faultproxy.Down} {
+			if d == faultproxy.Up {
+				proxy.SetHook(faultproxy.OnRequest("", action))
+			} else {
+				proxy.SetHook(faultproxy.OnReply("", action))
+			}
+			h, err := p.NewLock("a").TryAcquire(context.Background())
+			proxy.SetHook(nil)
+			if err == nil { // The grant arrived before the cut.
+				<-h.Done()
+			} else {
+				wants(t, err, core.ErrUnavailable)
+			}
+			eventually(t, "no lock is left", func() bool { return locks(t, c) == 0 })
+			release(t, acquire(t, p.NewLock("a")))
+		}
+	}
+}
+
+// What an administrator may set to end idle sessions does not end a hold (F56).
+func TestIdleSessionTimeout(t *testing.T) {
+	pg := testenv.NewPostgres(t, testenv.PostgresConfig{Settings: map[string]string{
+		"idle_session_timeout": "200ms", "statement_timeout": "200ms", "lock_timeout": "100ms",
+		"idle_in_transaction_session_timeout": "200ms"}})
+	p := open(t, pg.URL()+"&statement_timeout=150", &postgres.Options{PingInterval: time.Second})
+	q := open(t, pg.URL(), nil)
+	h := acquire(t, p.NewLock("a"))
+	got := make(chan error, 1)
+	go func() {
+		w, err := q.NewLock("a").Acquire(context.Background())
+		if err == nil {
+			err = w.Release(context.Background())
+		}
+		got <- err
+	}()
+	select {
+	case <-h.Done():
+		t.Fatalf("the hold ended: %v", h.Err())
+	case err := <-got:
+		t.Fatalf("the wait ended: %v", err)
+	case <-time.After(time.Second): // Five times what would end them.
+	}
+	release(t, h)
+	if err := <-got; err != nil {
+		t.Error(err)
+	}
+}
