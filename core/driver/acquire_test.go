@@ -236,3 +236,52 @@ func TestGiveBackIsRetriedAndBounded(t *testing.T) {
 		}
 	})
 }
+
+func TestAnErrorEndsTheWaitLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		acquire(t, f.lock(f.engine(t, nil), "a"))
+		attempts, told := 0, 0
+		_, err := f.engine(t, nil).Retry(t.Context(), nil, func(error) { told++ }, func(context.Context) (Claim, error) {
+			if attempts++; attempts < 4 {
+				return nil, core.ErrNotAcquired
+			}
+			return nil, errDown
+		})
+		if !errors.Is(err, errDown) || attempts != 4 || told != 1 {
+			t.Errorf("%v after %d attempts, busy told %d times; want the error after 4, told once", err, attempts, told)
+		}
+	})
+}
+
+func TestAnEventStartsTheBackstopAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		var attempts []time.Time
+		w := wakeful{fakeClaimer{f, "a"}, make(chan struct{}, 1), new(atomic.Bool)}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, _ = f.engine(t, nil).Retry(ctx, w, nil, func(context.Context) (Claim, error) {
+				attempts = append(attempts, time.Now())
+				return nil, core.ErrNotAcquired
+			})
+		}()
+		time.Sleep(20 * time.Second) // The pauses have grown to a second.
+		event := time.Now()
+		w.wake <- struct{}{}
+		time.Sleep(60 * time.Millisecond)
+		cancel()
+		<-done
+		after := 0
+		for _, at := range attempts {
+			if !at.Before(event) {
+				after++
+			}
+		}
+		if after < 2 {
+			t.Errorf("%d attempts in the 60ms after an event, want one at once and one after 50ms at the most", after)
+		}
+	})
+}

@@ -348,3 +348,24 @@ func TestErrorsAndEventsSayWhy(t *testing.T) {
 		}
 	})
 }
+
+func TestALaterReleaseIsBoundedByItsOwnContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{onRelease: func(context.Context) error { time.Sleep(3 * time.Second); return nil }}
+		h := acquire(t, f.lock(f.engine(t, nil), "a"))
+		go h.Release(t.Context())
+		synctest.Wait()
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := h.Release(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+			t.Errorf("Release returned %v after %v, want the end of its context after 1s", err, time.Since(start))
+		}
+		if err := h.Release(ctx); err != nil || time.Since(start) != 3*time.Second {
+			t.Errorf("Release with a dead context returned %v after %v, want the first one's result after 3s", err, time.Since(start))
+		}
+		if err := h.Release(t.Context()); err != nil {
+			t.Errorf("a Release after all is done: %v", err)
+		}
+	})
+}
