@@ -73,9 +73,9 @@ vet: ## go vet over the workspace
 .PHONY: lint
 lint: install-tools ## golangci-lint over every module, and over the Windows and macOS files
 	@bad=0; \
-	run() { echo "golangci-lint $$1 $$2"; (cd $$1 && CGO_ENABLED=0 GOOS=$$2 $(LINT) run ./...) || bad=1; }; \
-	for m in $(MODULES); do run $$m $$($(GO) env GOOS); done; \
-	for m in $(filter core file distlock/cmd/distlock,$(MODULES)); do run $$m windows; run $$m darwin; done; \
+	run() { echo "golangci-lint $$*"; (cd $$1 && shift && env "$$@" $(LINT) run ./...) || bad=1; }; \
+	for m in $(MODULES); do run $$m; done; \
+	for m in $(filter core file distlock/cmd/distlock,$(MODULES)); do for os in windows darwin; do run $$m CGO_ENABLED=0 GOOS=$$os; done; done; \
 	exit $$bad
 
 .PHONY: tidy
