@@ -161,7 +161,7 @@ func serverOptions(server string) (*goredis.Options, error) {
 	} else if !strings.Contains(server, ":") {
 		return nil, errors.New("no port")
 	}
-	o.ContextTimeoutEnabled, o.MaxRetries = true, -1
+	o.ContextTimeoutEnabled, o.MaxRetries, o.DialerRetries = true, -1, 1
 	return o, nil
 }
 

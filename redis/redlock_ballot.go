@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"strconv"
 	"sync"
 	"time"
@@ -179,7 +178,7 @@ func (b *ballot) finish(out outcome) {
 func (b *ballot) giveBack(i int) {
 	v := &b.votes[i]
 	if v.call != nil && !b.waits(i) {
-		b.n.e.sides[i].abandon(v.attempt, v.call)
+		b.n.e.l.peers[i].takeBack(b.n.e.sides[i], v.attempt, v.call)
 	}
 }
 
@@ -230,6 +229,13 @@ func (b *ballot) askRefusers() {
 	for _, i := range again {
 		b.ask(i)
 	}
+}
+
+// has reports whether a server has given its vote.
+func (b *ballot) has(i int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.votes[i].state == granted
 }
 
 // refuser returns a server other than one at which others hold the object, or -1.
@@ -366,16 +372,9 @@ func (b *ballot) failed(i int, call *call, err error) {
 	b.report(i, func(v *ballotVote) { v.state, v.err = failed, err })
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if open(call.err) && !unsent(call.err) || call.err == nil && call.reply().number(0) == 1 {
+	if open(call.err) || call.err == nil && call.reply().number(0) == 1 {
 		b.giveBackLate(i)
 	}
-}
-
-// unsent reports whether a request failed before there was a connection to send it
-// on.
-func unsent(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial"
 }
 
 // giveBackLate is giveBack for what arrives by itself. If the waiter has moved on,
@@ -383,7 +382,7 @@ func unsent(err error) bool {
 func (b *ballot) giveBackLate(i int) {
 	v := &b.votes[i]
 	if !b.waits(i) {
-		b.n.e.sides[i].abandon(v.attempt, v.call)
+		b.n.e.l.peers[i].takeBack(b.n.e.sides[i], v.attempt, v.call)
 	}
 }
 

@@ -132,10 +132,14 @@ func (e *elector) Wait(ctx context.Context, busy func(error)) (driver.Claim, err
 			busy = nil
 		}
 		if outcome == split {
-			// The place has given its vote, and others hold a majority: they do not
-			// know of this place, or did not when they came. Wait where they are.
+			elsewhere := -1
+			if n.push == 0 && b.has(n.place) {
+				// The place has given its vote, and others hold a majority: they do not
+				// know of this place, or did not when they came. Wait where they are.
+				elsewhere = b.refuser(n.place)
+			}
 			n.abandon()
-			n.place = b.refuser(n.place)
+			n.place = elsewhere
 			if n.place < 0 && sleep(ctx, rand.N(20*time.Millisecond)) != nil {
 				return nil, ctx.Err()
 			}
@@ -202,8 +206,8 @@ func (n *election) abandon() {
 		b.mu.Lock()
 		call := b.votes[b.arb].call
 		b.mu.Unlock()
-		if call != nil && !unsent(call.outcome()) {
-			w.c.abandon(w.attempt, call)
+		if call != nil {
+			n.e.l.peers[b.arb].takeBack(w.c, w.attempt, call)
 		}
 	}
 }

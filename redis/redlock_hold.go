@@ -64,7 +64,7 @@ func (b *ballot) win() {
 			u.votes[i] = e.vote(i, v.attempt, v.answer, v.from)
 			u.listen(i, u.votes[i])
 		} else if v.state == granted || b.waits(i) && v.call != nil {
-			e.sides[i].abandon(v.attempt, v.call)
+			e.l.peers[i].takeBack(e.sides[i], v.attempt, v.call)
 		}
 	}
 	b.hold = u
@@ -223,16 +223,19 @@ func (u *union) giveBack(i int, v *vote) {
 		case u.free <- struct{}{}:
 		default:
 		}
+		if ended {
+			return nil
+		}
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), min(4*x.patience(), l.opts.ReleaseTimeout))
 	err := try(ctx)
 	cancel()
-	if err != nil && !errors.Is(err, core.ErrLost) {
+	if err != nil {
 		if over(ctx, err) {
 			x.missed(err, true)
 		}
-		x.p.engine.GiveBack(try)
+		x.repeat(try)
 	}
 }
 

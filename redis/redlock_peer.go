@@ -279,16 +279,6 @@ func (x *peer) identify(server string) error {
 	return nil
 }
 
-// outcome returns the error of a call that is done, or nil.
-func (c *call) outcome() error {
-	select {
-	case <-c.done:
-		return c.err
-	default:
-		return nil
-	}
-}
-
 // forget has Close send nothing to a server that is down.
 func (x *peer) forget() {
 	if !x.up() {

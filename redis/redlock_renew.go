@@ -150,10 +150,8 @@ func (u *union) refill(i int) {
 	l.background.Go(func() {
 		<-call.done
 		if call.err != nil {
-			if open(call.err) && !unsent(call.err) {
-				side.abandon(a, call)
-			}
 			if open(call.err) {
+				x.takeBack(side, a, call)
 				x.missed(call.err, errors.Is(call.err, context.DeadlineExceeded))
 			}
 			return
@@ -166,7 +164,7 @@ func (u *union) refill(i int) {
 		}
 		ans := answer{call: call, granted: true, fence: uint64(r.number(1))}
 		if x.identify(r.text(4)) != nil || !u.absorb(i, u.e.vote(i, a, ans, call.sent)) {
-			side.abandon(a, call)
+			x.takeBack(side, a, call)
 		}
 	})
 }

@@ -1,0 +1,76 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+)
+
+// takeBack takes an attempt at one server back whose outcome is not known, or is
+// not wanted any more. The cancellation may overtake the attempt, so after a call
+// without an answer it is sent a second time, when the server has begun to refuse
+// the attempt because of its age.
+//
+// Close does not wait for a server that does not answer: what it may have granted
+// ends with its lease, and is a vote of a minority.
+func (x *peer) takeBack(side *claimer, a attempt, call *call) {
+	x.l.background.Go(func() {
+		if !x.wait(call.done) || unsent(call.err) || call.err != nil && !open(call.err) {
+			return
+		}
+		if call.err == nil {
+			if call.reply().number(0) >= 0 {
+				x.repeat(func(ctx context.Context) error { return side.takeBack(ctx, a) })
+			}
+			return
+		}
+		x.repeat(func(ctx context.Context) error { return side.takeBack(ctx, a) })
+		if sleep(x.l.engine.Context(), time.Until(call.sent.Add(x.l.opts.Timeout+50*time.Millisecond))) == nil || x.up() {
+			x.repeat(func(ctx context.Context) error { return side.takeBack(ctx, a) })
+		}
+	})
+}
+
+// repeat calls undo until it succeeds, for as long as what it undoes can matter.
+func (x *peer) repeat(undo func(context.Context) error) {
+	until := time.Now().Add(x.l.opts.Timeout + 2*x.l.opts.Lease)
+	pause := 20 * time.Millisecond
+	for {
+		ctx, cancel := context.WithTimeout(context.Background(), 4*x.patience())
+		err := undo(ctx)
+		cancel()
+		if err == nil || time.Now().After(until) || x.over() {
+			return
+		}
+		_ = sleep(x.l.engine.Context(), pause)
+		pause = min(2*pause, time.Second)
+	}
+}
+
+// wait waits for something that the server does, and reports whether it has.
+func (x *peer) wait(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	case <-x.l.engine.Context().Done():
+	}
+	timer := time.NewTimer(4 * x.patience())
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// over reports whether the provider is being closed and the server is down.
+func (x *peer) over() bool { return x.l.engine.Context().Err() != nil && !x.up() }
+
+// unsent reports whether a request failed before there was a connection to send it
+// on.
+func unsent(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}
