@@ -133,7 +133,7 @@ type group struct {
 // be seen as a mutex, and then those that concern one primitive.
 func groups() []group {
 	mutex := slices.Concat(exclusionRules, waitingRules, cancelRules, releaseRules,
-		lossRules, fairnessRules, tokenRules, leaseRules, stressRules)
+		lossRules, fairnessRules, tokenRules, stressRules)
 	var all []group
 	for _, v := range views {
 		all = append(all, group{v.name, v, mutex})
@@ -142,6 +142,7 @@ func groups() []group {
 		group{"Readers", lockView, readerRules},
 		group{"Permits", lockView, semaphoreRules},
 		group{"Several", lockView, compositeRules},
+		group{"Leases", lockView, leaseRules},
 		group{"Names", lockView, nameRules},
 		group{"Close", lockView, closeRules},
 		group{"Observer", lockView, observerRules},

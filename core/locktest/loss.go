@@ -141,7 +141,7 @@ var lossRules = []rule{
 		needs: []need{canLose},
 		test: func(t *trial) {
 			p, q, name := t.open(), t.open(), t.name()
-			for range 5 {
+			for range 3 {
 				h := t.acquire(t.lock(p, name))
 				var result error
 				var both sync.WaitGroup

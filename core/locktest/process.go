@@ -50,31 +50,13 @@ var processRules = []rule{
 		name:  "exit-frees-what-was-held",
 		text:  "What a process held that has ended without a release goes to whoever waits.",
 		needs: []need{canStart},
-		test: func(t *trial) { // A17
-			p := t.open()
-			for _, a := range aspects {
-				name, other := t.name(), t.process()
-				other.acquire(a, name)
-				w := t.wait(a.object(p, name))
-				other.exit()
-				t.release(w.granted())
-			}
-		},
+		test:  func(t *trial) { t.passesOn((*process).exit) }, // A17
 	},
 	{
 		name:  "kill-frees-what-was-held",
 		text:  "What a process held that was killed goes to whoever waits.",
 		needs: []need{canStart},
-		test: func(t *trial) { // A18, B24, C31
-			p := t.open()
-			for _, a := range aspects {
-				name, other := t.name(), t.process()
-				other.acquire(a, name)
-				w := t.wait(a.object(p, name))
-				other.kill()
-				t.release(w.granted())
-			}
-		},
+		test:  func(t *trial) { t.passesOn((*process).kill) }, // A18, B24, C31
 	},
 	{
 		name:  "killed-waiter-is-passed-over",
@@ -82,15 +64,19 @@ var processRules = []rule{
 		needs: []need{canStart},
 		test: func(t *trial) {
 			p, q := t.open(), t.open()
+			var names []string
+			var waiters []*waiter
 			for _, a := range aspects {
 				name, other := t.name(), t.process()
 				h := t.acquire(a.object(p, name))
 				other.wait(a, name)
-				w := t.wait(a.object(q, name))
+				names, waiters = append(names, name), append(waiters, t.wait(a.object(q, name)))
 				other.kill()
 				t.release(h)
-				t.release(w.granted())
-				t.release(t.soonFree(a.object(p, name)))
+			}
+			for i, a := range aspects {
+				t.release(waiters[i].granted())
+				t.release(t.soonFree(a.object(p, names[i])))
 			}
 		},
 	},
@@ -114,16 +100,7 @@ var processRules = []rule{
 		name:  "close-in-another-process",
 		text:  "Close of a provider frees what its process holds.",
 		needs: []need{canStart},
-		test: func(t *trial) {
-			p := t.open()
-			for _, a := range aspects {
-				name, other := t.name(), t.process()
-				other.acquire(a, name)
-				w := t.wait(a.object(p, name))
-				other.close()
-				t.release(w.granted())
-			}
-		},
+		test:  func(t *trial) { t.passesOn((*process).close) },
 	},
 	{
 		name:  "tokens-grow-over-processes",
@@ -131,25 +108,24 @@ var processRules = []rule{
 		needs: []need{canStart, hasTokens},
 		test: func(t *trial) {
 			p, other := t.open(), t.process()
-			for _, a := range aspects {
-				name := t.name()
-				var last uint64
+			last := make([]uint64, len(aspects))
+			names := make([]string, len(aspects))
+			for i, a := range aspects {
+				names[i] = t.name()
 				for range 3 {
-					h := t.acquire(a.object(p, name))
-					last = t.greater(h, last)
+					h := t.acquire(a.object(p, names[i]))
+					last[i] = t.greater(h, last[i])
 					t.release(h)
-					token := other.acquire(a, name)
-					if token <= last {
-						t.Fatalf("the token %d of another process comes after %d", token, last)
-					}
-					last = token
+					last[i] = other.greater(a, names[i], last[i])
 					other.release()
 				}
 				victim := t.process()
-				token := victim.acquire(a, name)
+				last[i] = victim.greater(a, names[i], last[i])
 				victim.kill()
-				h := t.acquire(a.object(p, name))
-				t.greater(h, max(token, last))
+			}
+			for i, a := range aspects {
+				h := t.acquire(a.object(p, names[i]))
+				t.greater(h, last[i])
 				t.release(h)
 			}
 		},
@@ -159,22 +135,29 @@ var processRules = []rule{
 		text:  "A process that was stopped for longer than its lease finds its hold lost at the first look, and its release spares the next holder.",
 		needs: []need{canStart, canStop, isRenewed},
 		test: func(t *trial) {
-			p := t.open()
+			p, q := t.open(), t.open()
+			var names []string
+			var stopped []*process
+			var tokens []uint64
 			for _, a := range aspects {
 				name, other := t.name(), t.process()
-				token := other.acquire(a, name)
+				names, tokens = append(names, name), append(tokens, other.acquire(a, name))
 				other.is("held")
 				other.stop()
-				h := t.acquire(a.object(p, name))
-				if t.h.Tokens && h.Token() <= token {
-					t.Errorf("the token %d comes after %d", h.Token(), token)
+				stopped = append(stopped, other)
+			}
+			time.Sleep(t.h.Lease + t.h.Lease/4)
+			for i, a := range aspects {
+				h := t.acquire(a.object(p, names[i]))
+				if t.h.Tokens {
+					t.greater(h, tokens[i])
 				}
-				other.goOn()
-				other.is("lost")
-				other.send("release")
-				other.expect("failed")
+				stopped[i].goOn()
+				stopped[i].is("lost")
+				stopped[i].send("release")
+				stopped[i].expect("failed")
 				t.held(h)
-				t.busy(a.object(t.open(), name))
+				t.busy(a.object(q, names[i]))
 				t.release(h)
 			}
 		},
@@ -195,6 +178,34 @@ func (a aspect) object(p core.Provider, name string) core.Lock {
 
 func (a aspect) args(name string) string {
 	return fmt.Sprintf("%s %d %s", a.kind, a.limit, strconv.Quote(name))
+}
+
+// passesOn checks that what a process holds goes to whoever waits when the
+// process ends, in whatever way.
+func (t *trial) passesOn(end func(*process)) {
+	t.Helper()
+	p := t.open()
+	var waiters []*waiter
+	for _, a := range aspects {
+		name, other := t.name(), t.process()
+		other.acquire(a, name)
+		waiters = append(waiters, t.wait(a.object(p, name)))
+		end(other)
+	}
+	for _, w := range waiters {
+		t.release(w.granted())
+	}
+}
+
+// greater acquires what is free, checks the token against the last one, and
+// returns it.
+func (p *process) greater(a aspect, name string, last uint64) uint64 {
+	p.t.Helper()
+	token := p.acquire(a, name)
+	if token <= last {
+		p.t.Fatalf("the token %d of another process comes after %d", token, last)
+	}
+	return token
 }
 
 // acquire acquires what is free, and returns the token.

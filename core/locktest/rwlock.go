@@ -246,22 +246,6 @@ var readerRules = []rule{
 		},
 	},
 	{
-		name:  "reader-outlives-its-lease",
-		text:  "Readers are renewed: a writer waits for one that stays beyond its lease.",
-		needs: []need{isRenewed},
-		test: func(t *trial) { // E43, B23
-			p, q, name := t.open(), t.open(), t.name()
-			r := t.acquire(reader(p, name))
-			w := t.wait(writer(q, name))
-			for end := time.Now().Add(5 * t.h.Lease / 2); time.Now().Before(end); {
-				t.held(r)
-				w.blocked()
-			}
-			t.release(r)
-			t.release(w.granted())
-		},
-	},
-	{
 		name: "readers-and-writers-under-stress",
 		text: "A writer is alone and readers are among themselves, whatever mixture of reads, writes, timeouts and cancels goes on.",
 		test: func(t *trial) {

@@ -286,24 +286,6 @@ var semaphoreRules = []rule{
 			t.release(next)
 		},
 	},
-	{
-		name:  "permit-outlives-its-lease",
-		text:  "Permits are renewed: a waiter waits for one that is held beyond its lease.",
-		needs: []need{isRenewed},
-		test: func(t *trial) { // E43
-			p, q, name := t.open(), t.open(), t.name()
-			held := t.fill(p, p, name, 2)
-			w := t.wait(q.NewSemaphore(name, 2))
-			for end := time.Now().Add(5 * t.h.Lease / 2); time.Now().Before(end); {
-				t.held(held[0])
-				t.held(held[1])
-				w.blocked()
-			}
-			t.release(held[0])
-			t.release(w.granted())
-			t.release(held[1])
-		},
-	},
 }
 
 // fill takes all permits, from two providers by turns.

@@ -2,21 +2,16 @@
 
 package locktest
 
-import (
-	"syscall"
-	"time"
-)
+import "syscall"
 
 var canStop = need{"", func(*Harness, *view) bool { return true }}
 
-// stop stops the process as a paused virtual machine would be, until its leases
-// have run out.
+// stop stops the process, as a machine is that its host has paused.
 func (p *process) stop() {
 	p.t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		p.t.Fatalf("SIGSTOP failed: %v", err)
 	}
-	time.Sleep(p.t.h.Lease + p.t.h.Lease/4)
 }
 
 // goOn ends what stop began.

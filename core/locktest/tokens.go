@@ -89,7 +89,7 @@ var tokenRules = []rule{
 		test: func(t *trial) {
 			p, q, name := t.open(), t.open(), t.name()
 			var last uint64
-			for range 3 {
+			for range 2 {
 				h := t.acquire(t.lock(p, name))
 				last = t.greater(h, last)
 				t.lose(p, name)
