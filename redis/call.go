@@ -23,6 +23,7 @@ type call struct {
 	back     time.Time // after the reply was read
 	cmd      command   // carries the reply
 	err      error     // of the command
+	repeated bool      // carried out in part before
 	replicas int64     // that have what the call wrote, if acks
 	acksErr  error
 	done     chan struct{} // closed when the above is set

@@ -140,7 +140,7 @@ func (h *hold) Release(ctx context.Context) error {
 	h.open = before || over(ctx, err) || open(err)
 	h.mu.Unlock()
 	switch {
-	case err == nil && call.number() != 1 && !before:
+	case err == nil && call.number() != 1 && !before && !call.repeated:
 		err = lost("the server no longer had it")
 	case err == nil:
 	case over(ctx, err):

@@ -153,6 +153,7 @@ func (n *node) carryOut(batch []*call) {
 		n.exec(ctx, unknown, true)
 	}
 	for _, c := range batch {
+		c.err = c.lackingRight(c.err)
 		if n.astray != nil && c.err != nil && n.astray(ctx, c) {
 			continue
 		}

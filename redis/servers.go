@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -126,7 +127,7 @@ func (s *servers) route(calls []*call, send func(*node, ...*call)) {
 func (s *servers) redirect(ctx context.Context, c *call) bool {
 	_, moved := goredis.IsMovedError(c.err)
 	_, ask := goredis.IsAskError(c.err)
-	if !moved && !ask && !goredis.IsTryAgainError(c.err) {
+	if !moved && !ask && !underWay(c.err) {
 		if !answered(c.err) || goredis.IsReadOnlyError(c.err) {
 			s.cluster.ReloadState(ctx)
 		}
@@ -153,11 +154,12 @@ func (s *servers) follow(c *call) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.opts.Timeout)
 	defer cancel()
 	for {
+		c.repeated = c.repeated || torn(c.err)
 		c.err = s.cluster.Process(ctx, c.prepare(ctx, false))
 		if c.err != nil && goredis.HasErrorPrefix(c.err, "NOSCRIPT") {
 			c.err = s.cluster.Process(ctx, c.prepare(ctx, true))
 		}
-		if c.err == nil || !goredis.IsTryAgainError(c.err) {
+		if !underWay(c.err) {
 			return
 		}
 		// Some of the keys have moved and some have not: soon all will have.
@@ -170,6 +172,16 @@ func (s *servers) follow(c *call) {
 		}
 	}
 }
+
+// underWay reports whether a call failed because the keys of its slot are being
+// moved one by one to another node.
+func underWay(err error) bool { return err != nil && (goredis.IsTryAgainError(err) || torn(err)) }
+
+// torn reports whether a script ended in its middle: when it removes a key of a
+// slot that is being moved, the server takes the key for one that has moved
+// already, and lets the script go no further. Sent once more, the script does
+// the rest, but may find that its own work has been done.
+func torn(err error) bool { return err != nil && strings.Contains(err.Error(), "non local key") }
 
 // close waits for every call that is under way.
 func (s *servers) close() {

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -75,14 +78,14 @@ func diagnose(err error) error {
 		cure    string
 	}{
 		{goredis.IsAuthError(err), WrongLogin, "check the user name and the password"},
-		{goredis.IsPermissionError(err), NoPermission, "grant the rights that the package documentation lists (see ACL)"},
+		{goredis.IsPermissionError(err) || errors.As(err, new(*rightError)), NoPermission, "grant the rights that the package documentation lists (see ACL)"},
 		{goredis.IsReadOnlyError(err), ReadOnly, "this is a replica; connect to the master, or through Sentinel or the cluster"},
 		{goredis.IsLoadingError(err), Loading, "the server is starting; try again"},
 		{goredis.IsOOMError(err), OutOfMemory, "raise maxmemory or free memory; holds that exist are renewed and released all the same"},
 		{goredis.HasErrorPrefix(err, "MISCONF"), NotSaving, "the server cannot write its snapshot to the disk and refuses writes"},
 		{goredis.HasErrorPrefix(err, "BUSY "), ScriptRuns, "a script of somebody else keeps the server; see SCRIPT KILL"},
 		{goredis.IsClusterDownError(err), ClusterDown, "some slots of the cluster are not served"},
-		{goredis.IsTryAgainError(err), ClusterDown, "the slot is being moved; try again"},
+		{underWay(err), ClusterDown, "the slot is being moved; try again"},
 		{errors.Is(err, errNoNode), ClusterDown, "no node of the cluster could be asked for its slots"},
 		{goredis.IsMasterDownError(err), ReadOnly, "the replica has lost its master"},
 		{goredis.IsNoReplicasError(err), NoReplicas, "min-replicas-to-write is not met"},
@@ -96,6 +99,43 @@ func diagnose(err error) error {
 		}
 	}
 	return &TroubleError{Unreachable, "", err}
+}
+
+// A rightError is what a server says when a script calls a command for which the
+// user has no right. The server tells only the line.
+type rightError struct {
+	command string
+	err     error
+}
+
+func (e *rightError) Error() string {
+	return fmt.Sprintf("no permission for %s: %v", e.command, e.err)
+}
+
+func (e *rightError) Unwrap() error { return e.err }
+
+// scriptLine finds the line in the messages of Redis 6 and 7.
+var scriptLine = regexp.MustCompile(`user_script: ?(\d+)`)
+
+// scriptCommand finds what a line of a script calls.
+var scriptCommand = regexp.MustCompile(`call\('([A-Z]+)'`)
+
+// lackingRight adds to such an error which right is missing.
+func (c *call) lackingRight(err error) error {
+	if err == nil || c.script == nil || !strings.Contains(err.Error(), "can't run this command") {
+		return err
+	}
+	command := "a command"
+	if at := scriptLine.FindStringSubmatch(err.Error()); at != nil {
+		n, _ := strconv.Atoi(at[1])
+		lines := strings.Split(c.script.source, "\n")
+		if n >= 1 && n <= len(lines) {
+			if found := scriptCommand.FindStringSubmatch(lines[n-1]); found != nil {
+				command = found[1]
+			}
+		}
+	}
+	return &rightError{command, err}
 }
 
 // passing reports whether a trouble goes by while a server starts or a cluster
@@ -113,10 +153,13 @@ func passing(err error) bool {
 }
 
 // open reports whether a call that ended with err may have been, or may yet be,
-// carried out. An answer says that it was not, but for errors in the middle of
-// a script, which no script of ours leaves behind with the lock taken.
+// carried out. An answer says that it was not, unless the script ended in its
+// middle, for want of a right or because its slot is being moved.
 func open(err error) bool {
-	return err != nil && !answered(err) && !errors.Is(err, errNoNode) && !errors.Is(err, core.ErrClosed)
+	if err == nil || errors.Is(err, errNoNode) || errors.Is(err, core.ErrClosed) {
+		return false
+	}
+	return !answered(err) || errors.As(err, new(*rightError)) || torn(err)
 }
 
 // lost makes the reason why a hold ended an error that matches core.ErrLost.

@@ -1,0 +1,168 @@
+//go:build unix
+
+package redistest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/internal/testenv"
+	"github.com/distlock/distlock-go/redis"
+)
+
+func contains(b []byte, text string) bool { return bytes.Contains(b, []byte(text)) }
+
+func setUser(t testing.TB, c *goredis.Client, rules []string) {
+	t.Helper()
+	args := []any{"acl", "setuser"}
+	for _, r := range rules {
+		args = append(args, r)
+	}
+	if err := c.Do(context.Background(), args...).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func withUser(t testing.TB, serverURL, user, password string) string {
+	t.Helper()
+	u, err := url.Parse(serverURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword(user, password)
+	return u.String()
+}
+
+func withoutChannels(rules []string) []string {
+	return slices.DeleteFunc(slices.Clone(rules), func(r string) bool { return strings.HasPrefix(r, "&") })
+}
+
+// The rights that ACL lists are enough for everything but List and Check's INFO.
+func TestACLIsEnough(t *testing.T) {
+	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	c := admin(t, server)
+	setUser(t, c, append([]string{"locker", "on", ">pw"}, redis.ACL("", false)...))
+	var events log
+	o := quick()
+	o.Observer = &events
+	url := withUser(t, server.URL(), "locker", "pw")
+	p, q := open(t, url, o), open(t, url, o)
+	for _, objects := range [][2]core.Lock{
+		{p.NewLock("a"), q.NewLock("a")},
+		{core.Writer(p.NewRWLock("a")), core.Reader(q.NewRWLock("a"))},
+		{p.NewSemaphore("a", 1), q.NewSemaphore("a", 1)},
+	} {
+		h := acquire(t, objects[0])
+		_, err := objects[1].TryAcquire(patient(t))
+		var held *core.HeldError
+		if !errors.As(err, &held) || held.Holder.Owner.PID == 0 {
+			t.Errorf("the holder is not told: %v", err)
+		}
+		w := waiting(patient(t), objects[1])
+		eventually(t, "the waiter is in the queue", 5e9, func() bool {
+			return c.Exists(context.Background(), "distlock:{a}:q", "distlock:{a}:rw:q", "distlock:{a}:sem:q").Val() == 1
+		})
+		release(t, h)
+		release(t, granted(t, w))
+	}
+	h := acquire(t, p.NewLock("renewed"))
+	eventually(t, "the lease is renewed", 5e9, func() bool { return events.saw(core.EventRenewed) })
+	release(t, h)
+	if _, err := p.Inspect(patient(t), "a"); err != nil {
+		t.Error(err)
+	}
+	h = acquire(t, p.NewLock("broken"))
+	if n, err := q.Break(patient(t), core.KindLock, "broken"); n != 1 || err != nil {
+		t.Errorf("Break returned %d, %v", n, err)
+	}
+	<-h.Done()
+	if r, err := p.Check(patient(t)); err != nil {
+		t.Error(err)
+	} else if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "+info") {
+		t.Errorf("Check warns: %q", r.Warnings)
+	}
+	if events.saw(core.EventDegraded, core.EventRenewFailed, core.EventGiveBackFailed) {
+		t.Errorf("there was trouble: %v", events.events)
+	}
+	for _, denied := range c.Do(context.Background(), "acl", "log").Val().([]any) {
+		if s := strings.ToLower(strings.Join(strings.Fields(stringOf(denied)), " ")); !strings.Contains(s, "info") && !strings.Contains(s, "client") {
+			t.Errorf("the server has refused: %s", s)
+		}
+	}
+}
+
+func stringOf(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case []any:
+		var parts []string
+		for _, e := range v {
+			parts = append(parts, stringOf(e))
+		}
+		return strings.Join(parts, " ")
+	case map[any]any:
+		var parts []string
+		for k, e := range v {
+			parts = append(parts, stringOf(k)+"="+stringOf(e))
+		}
+		return strings.Join(parts, " ")
+	}
+	return ""
+}
+
+// Whatever right is missing, an acquire works without it or says which one, and
+// never that the lock is held; nothing is left held for longer than its lease.
+func TestMissingRights(t *testing.T) {
+	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	c := admin(t, server)
+	all := redis.ACL("", false)
+	for _, right := range all {
+		if !strings.HasPrefix(right, "+") || right == "+hello" || right == "+ping" {
+			continue
+		}
+		t.Run(right[1:], func(t *testing.T) {
+			user := "no" + strings.ReplaceAll(right[1:], "|", "")
+			setUser(t, c, append([]string{user, "on", ">pw"}, slices.DeleteFunc(slices.Clone(all), func(r string) bool { return r == right })...))
+			c.ScriptFlush(context.Background())
+			o := quick()
+			o.ReleaseTimeout = 500 * time.Millisecond
+			p, err := redis.Open(patient(t), withUser(t, server.URL(), user, "pw"), o)
+			if err != nil {
+				refusedFor(t, "Open", err)
+				return
+			}
+			defer p.Close()
+			for _, l := range []core.Lock{p.NewLock(right), core.Writer(p.NewRWLock(right)), p.NewSemaphore(right, 2)} {
+				h, err := l.Acquire(patient(t))
+				if err != nil {
+					refusedFor(t, "Acquire", err)
+					continue
+				}
+				if err := h.Release(patient(t)); err != nil {
+					refusedFor(t, "Release", err)
+				}
+			}
+		})
+	}
+}
+
+func refusedFor(t *testing.T, op string, err error) {
+	t.Helper()
+	var trouble *redis.TroubleError
+	if !errors.As(err, &trouble) || trouble.Trouble != redis.NoPermission || !errors.Is(err, core.ErrUnavailable) {
+		t.Errorf("%s: %v; it must tell of the missing right", op, err)
+	}
+	if !strings.Contains(strings.ToLower(err.Error()), "permission") {
+		t.Errorf("%s: %v does not say what is missing", op, err)
+	}
+}
