@@ -102,6 +102,20 @@ func (a *address) parseAuthority(s string) error {
 	return nil
 }
 
+// with returns the address as a URL again, secrets included, with another query:
+// what a driver that reads URLs is given.
+func (a *address) with(query url.Values) string {
+	s := a.scheme + "://"
+	if a.user != nil {
+		s += a.user.String() + "@"
+	}
+	s += strings.Join(a.hosts, ",") + (&url.URL{Path: a.path}).EscapedPath()
+	if len(query) > 0 {
+		s += "?" + query.Encode()
+	}
+	return s
+}
+
 // String returns the address for a message: without user, password and query,
 // where secrets stand.
 func (a *address) String() string {

@@ -24,6 +24,17 @@
 //
 //	file:///directory    files in a directory of this machine, made if it is
 //	file:directory       missing; the second form is relative
+//	postgres://user:password@host/database
+//	                     advisory locks of a PostgreSQL database; several hosts,
+//	                     Unix sockets and all parameters of libpq are understood
+//	redis://user:password@host:port/0
+//	                     a Redis or Valkey server; rediss: over TLS, unix: over a
+//	                     socket
+//	redis://a,b,c/?mode=cluster
+//	redis://a,b,c/?mode=sentinel&master=NAME
+//	                     a cluster by some of its nodes; a master by its sentinels
+//	redis://a,b,c/?mode=redlock
+//	                     a majority of servers that know nothing of each other
 //	mem:                 the memory of this process: each Open is a world of its
 //	                     own, for tests and examples
 //
@@ -36,6 +47,28 @@
 //	idle_files      number    IdleFiles
 //	handoff_count   number    LocalHandoff.Count
 //	handoff_for     duration  LocalHandoff.For
+//
+// Parameters of postgres: URLs, and the fields of [PostgresOptions] that they
+// set; any other one is a parameter of the connection:
+//
+//	namespace          text      Namespace
+//	keys               text      Keys: hashed, medallion or raw
+//	max_holds          number    MaxHolds
+//	holds_per_session  number    HoldsPerSession
+//	max_waiters        number    MaxWaiters
+//	wait_slice         duration  WaitSlice
+//	ping_interval      duration  PingInterval
+//	ping_timeout       duration  PingTimeout
+//	server_timeout     duration  ServerTimeout
+//	idle_timeout       duration  IdleTimeout
+//	token_sequence     text      TokenSequence
+//	no_create          bool      NoCreate
+//	require_token      bool      RequireToken
+//	allow_pooler       bool      AllowPooler
+//
+// Parameters of redis: URLs are those of [redis.Open]. With mode=redlock they are
+// prefix, lease, max_hold, claim, wait_lease, token_retention and timeout, for the
+// fields of [RedisOptions]; user, password and database are those of each server.
 //
 // Parameters of mem: URLs, and the fields of [MemoryOptions] that they set:
 //

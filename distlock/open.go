@@ -62,6 +62,11 @@ type table []scheme
 func schemes() table {
 	return table{
 		{"file", parseFile},
+		{"postgres", parsePostgres},
+		{"postgresql", parsePostgres},
+		{"redis", parseRedis},
+		{"rediss", parseRedis},
+		{"unix", parseRedis},
 		{"mem", parseMemory},
 	}
 }

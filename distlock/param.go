@@ -45,6 +45,21 @@ func known(params []param) string {
 	return strings.Join(names, ", ")
 }
 
+func hasParam(params []param, name string) bool {
+	return slices.ContainsFunc(params, func(p param) bool { return p.name == name })
+}
+
+// text is a parameter such as namespace=billing.
+func text(name string, to *string) param {
+	return param{name, func(value string) error {
+		if value == "" {
+			return errors.New("a text that is not empty")
+		}
+		*to = value
+		return nil
+	}}
+}
+
 // duration is a parameter such as lease=30s.
 func duration(name string, to *time.Duration) param {
 	return param{name, func(value string) error {
