@@ -10,14 +10,27 @@ require (
 )
 
 require (
+	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/distlock/distlock-go/core v0.0.0 // indirect
 	github.com/distlock/distlock-go/file v0.0.0 // indirect
+	github.com/distlock/distlock-go/postgres v0.0.0 // indirect
+	github.com/distlock/distlock-go/redis v0.0.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
+	github.com/jackc/pgpassfile v1.0.0 // indirect
+	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
+	github.com/jackc/pgx/v5 v5.12.0 // indirect
+	github.com/jackc/puddle/v2 v2.2.3 // indirect
+	github.com/redis/go-redis/v9 v9.23.0 // indirect
 	github.com/spf13/pflag v1.0.9 // indirect
+	go.uber.org/atomic v1.12.0 // indirect
+	golang.org/x/sync v0.22.0 // indirect
+	golang.org/x/text v0.41.0 // indirect
 )
 
 replace (
 	github.com/distlock/distlock-go/core => ../../../core
 	github.com/distlock/distlock-go/distlock => ../../../distlock
 	github.com/distlock/distlock-go/file => ../../../file
+	github.com/distlock/distlock-go/postgres => ../../../postgres
+	github.com/distlock/distlock-go/redis => ../../../redis
 )
