@@ -186,10 +186,15 @@ func (t *trial) passesOn(end func(*process)) {
 	t.Helper()
 	p := t.open()
 	var waiters []*waiter
-	for _, a := range aspects {
+	for holds, waits := range map[aspect]aspect{
+		{kind: "lock"}:                {kind: "lock"},
+		{kind: "writer"}:              {kind: "reader"},
+		{kind: "reader"}:              {kind: "writer"},
+		{kind: "semaphore", limit: 1}: {kind: "semaphore", limit: 1},
+	} {
 		name, other := t.name(), t.process()
-		other.acquire(a, name)
-		waiters = append(waiters, t.wait(a.object(p, name)))
+		other.acquire(holds, name)
+		waiters = append(waiters, t.wait(waits.object(p, name)))
 		end(other)
 	}
 	for _, w := range waiters {
