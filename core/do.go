@@ -26,7 +26,9 @@ func Hold(ctx context.Context, h Handle, fn func(ctx context.Context) error) (er
 	held, cancel := WithHandle(ctx, h)
 	defer func() {
 		cancel()
-		// Also on a panic or a runtime.Goexit of fn, which go on after this.
+		// Also on a panic or a runtime.Goexit of fn, which go on after this. Some
+		// holds know of a loss only when they are asked.
+		_ = h.Err()
 		err = errors.Join(err, h.Release(ctx))
 	}()
 	return fn(held)
