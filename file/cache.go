@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"sync"
-	"syscall"
 
 	"github.com/distlock/distlock-go/file/internal/flock"
 	"github.com/distlock/distlock-go/file/internal/page"
@@ -115,14 +114,18 @@ func (c *cache) evict() *lockfile {
 	return lf
 }
 
-// retire makes the next get open the file anew. The caller uses it; the last put
-// closes it.
+// retire makes the next get open the file anew. Whoever uses the file still does;
+// the last put closes it.
 func (c *cache) retire(lf *lockfile) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.files[lf.name] == lf {
-		delete(c.files, lf.name)
+	if c.files[lf.name] != lf {
+		c.mu.Unlock()
+		return
 	}
+	c.use(lf)
+	delete(c.files, lf.name)
+	c.mu.Unlock()
+	c.put(lf)
 }
 
 // all returns the files that are in use, each counted once more.
@@ -172,10 +175,6 @@ func (c *cache) open(name string) (*lockfile, error) {
 		}
 	}
 	return nil, err
-}
-
-func tooManyOpen(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 // newLockfile wraps an open file, which it closes if that fails.

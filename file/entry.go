@@ -24,7 +24,7 @@ func (lf *lockfile) enter(c *claim) {
 			return
 		}
 	}
-	writeEntry(lf.page, c.entry, lf.p.owner, c.token, c.shared)
+	writeEntry(lf.page, c.entry, lf.p.owner, c)
 }
 
 // leave takes the holder out of the page. Only it changes its entry.

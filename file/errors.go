@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"syscall"
 
 	"github.com/distlock/distlock-go/core"
 	"github.com/distlock/distlock-go/file/internal/flock"
@@ -39,16 +38,8 @@ func cure(err error) string {
 		return "it was not followed; remove it, and ask who planted it"
 	case errors.Is(err, flock.ErrNotFile):
 		return "remove it, or use another directory"
-	case errors.Is(err, syscall.ENOTDIR):
-		return "a file is where the directory should be; remove it, or use another directory"
-	case errors.Is(err, syscall.EROFS):
-		return "the file system is mounted read-only; use another directory"
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return "there is no space left; free some, or use another directory"
-	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		return "too many files are open; raise the limit (ulimit -n), or lower Options.IdleFiles"
 	case errors.Is(err, fs.ErrPermission):
 		return "it belongs to another user; to share a directory set Options.Mode, to 0o660 for a group, in all the processes"
 	}
-	return ""
+	return cureOf(err)
 }

@@ -22,9 +22,9 @@ const (
 	atListed  = 32 // 1: entries of shared holders may be in use
 	atNameLen = 40 // the length of the name, which follows the page
 
-	atNext     = 64 // the last token that was handed out
-	atMark     = 72 // tokens up to here may be handed out
-	atReserved = 80 // what atMark is going to be; durable before atMark is set
+	atNext     = 64 // the last token that was handed out, sealed
+	atMark     = 72 // tokens up to here may be handed out, sealed
+	atReserved = 80 // what atMark is going to be, sealed; durable before atMark is set
 	atBoot     = 88 // the boot of the machine in which these were written
 
 	atEntries = 256 // holders; the first one is that of the exclusive holder
@@ -63,12 +63,12 @@ func newOwnerRecord(o core.Owner) *ownerRecord {
 
 // writeEntry fills an entry. It is live last, so whoever reads a live entry reads
 // a whole one, unless it changes under their eyes.
-func writeEntry(p *page.Page, i int, r *ownerRecord, token uint64, shared bool) {
+func writeEntry(p *page.Page, i int, r *ownerRecord, c *claim) {
 	at := entryAt(i)
-	p.Store(at+entryToken, token)
-	p.Store(at+entrySince, uint64(time.Now().UnixNano()))
+	p.Store(at+entryToken, c.token)
+	p.Store(at+entrySince, uint64(c.since.UnixNano()))
 	p.Store(at+entryPID, uint64(r.pid))
-	p.Store(at+entryShared, flag(shared))
+	p.Store(at+entryShared, flag(c.shared))
 	p.Write(at+entryProgram, r.text[:])
 	p.Store(at+entryLive, 1)
 }

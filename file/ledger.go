@@ -105,22 +105,20 @@ func (l *ledger) close() {
 // allot returns the token below the n that it allots: base+1 to base+n. They are
 // above floor, and above everything that was allotted before.
 func (l *ledgerLock) allot(floor, n uint64) (base uint64, err error) {
-	var b [16]byte
+	var b [8]byte
 	if _, err := l.f.ReadAt(b[:], 0); err != nil && !errors.Is(err, io.EOF) {
 		return 0, err
 	}
 	word := binary.NativeEndian
-	last := word.Uint64(b[:])
-	if last != ^word.Uint64(b[8:]) || last > absurd {
-		last = 0 // New, or damaged.
-	}
+	last := unseal(word.Uint64(b[:])) // 0: new, or damaged
 	base = max(floor, last, clock())
-	word.PutUint64(b[:], base+n)
-	word.PutUint64(b[8:], ^(base + n))
+	if base > maxToken-n {
+		return 0, fmt.Errorf("%w: the tokens are used up; use another directory", core.ErrUnavailable)
+	}
+	word.PutUint64(b[:], seal(base+n))
 	_, err = l.f.WriteAt(b[:], 0)
 	return base, err
 }
 
-// clock returns the time as a token: two for each microsecond, so that tokens
-// stay below 2^53, and exact in JSON, until the year 2112.
+// clock returns the time as a token: two for each microsecond.
 func clock() uint64 { return uint64(max(time.Now().UnixMicro(), 0)) * 2 }

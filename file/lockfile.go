@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/distlock/distlock-go/core"
 	"github.com/distlock/distlock-go/file/internal/flock"
@@ -70,7 +71,7 @@ func (lf *lockfile) grant(shared bool, source *lockfile) (*claim, error) {
 	if err := lf.lock(shared); err != nil {
 		return nil, err
 	}
-	c := &claim{lf: lf, shared: shared, entry: unlisted}
+	c := &claim{lf: lf, shared: shared, entry: unlisted, since: time.Now()}
 	err := source.drawFor(c)
 	if err == nil {
 		err = lf.stands()

@@ -1,6 +1,11 @@
 package file
 
-import "github.com/distlock/distlock-go/file/internal/page"
+import (
+	"fmt"
+
+	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/file/internal/page"
+)
 
 // Tokens are drawn from a counter in the first page of the file, by whoever has
 // just locked it. What makes them grow whatever happens:
@@ -15,6 +20,9 @@ import "github.com/distlock/distlock-go/file/internal/page"
 //     damaged or older than what this process has seen is replaced, and the file
 //     of a name that was removed and made again has greater tokens than the one
 //     before. See [ledger] for what happens to that if the ledger is lost.
+//   - Each word of the counter carries a seal. One that is damaged is taken for
+//     missing; it must neither take tokens back nor, which cannot be undone, run
+//     far ahead.
 //   - The first tokens of a new file rest on the clock and are not made durable,
 //     because a name that is used once should not cost a disk flush.
 
@@ -34,7 +42,10 @@ func (lf *lockfile) drawFor(c *claim) error {
 		defer lf.mu.Unlock()
 	}
 	token, err := lf.draw(c)
-	if err == nil && token == 0 {
+	for n := 0; err == nil && token == 0; n++ {
+		if n == attempts {
+			return errDamage
+		}
 		token, err = lf.refill(c)
 	}
 	if err == nil && !own {
@@ -44,6 +55,8 @@ func (lf *lockfile) drawFor(c *claim) error {
 	}
 	return err
 }
+
+var errDamage = fmt.Errorf("%w: the lock file is damaged as fast as it is repaired; find out by whom", core.ErrUnavailable)
 
 // draw gives the claim the next token and lists it, if the counter has one.
 func (lf *lockfile) draw(c *claim) (token uint64, err error) {
@@ -63,11 +76,12 @@ func (lf *lockfile) next(c *claim) uint64 {
 		return 0
 	}
 	for {
-		n, mark := p.Load(atNext), p.Load(atMark)
+		word := p.Load(atNext)
+		n, mark := unseal(word), unseal(p.Load(atMark))
 		if n >= mark || mark-n > reserve || n < lf.last {
 			return 0
 		}
-		if p.CompareAndSwap(atNext, n, n+1) {
+		if p.CompareAndSwap(atNext, word, seal(n+1)) {
 			lf.last = n + 1
 			c.token = n + 1
 			if lf == c.lf {
@@ -83,7 +97,8 @@ func (lf *lockfile) intact() bool {
 	return lf.page.Load(atMagic) == magic && lf.page.Load(atBoot) == lf.p.boot && (lf.p.boot != 0 || lf.trusted)
 }
 
-// refill has the ledger allot new tokens to the file, and draws one.
+// refill has the ledger allot new tokens to the file, and draws one. It returns 0
+// if somebody damages the file meanwhile.
 //
 // It sets the counter to the beginning of the allotment, where it is used up in
 // the eyes of others; has the new mark written to the disk; and only then sets
@@ -96,21 +111,18 @@ func (lf *lockfile) refill(c *claim) (token uint64, err error) {
 		err := lf.do(func() {
 			token = lf.next(c) // Another process may have been quicker.
 			known = p.Load(atMagic) == magic
-			most = max(p.Load(atNext), p.Load(atMark), p.Load(atReserved))
+			most = max(unseal(p.Load(atNext)), unseal(p.Load(atMark)), unseal(p.Load(atReserved)))
 		})
 		if err != nil || token != 0 {
 			return err
-		}
-		if !known || most > absurd {
-			most = 0
 		}
 		base, err := l.allot(max(most, lf.last), reserve)
 		if err != nil {
 			return err
 		}
 		if err := lf.do(func() {
-			p.Store(atNext, base)
-			p.Store(atReserved, base+reserve)
+			p.Store(atNext, seal(base))
+			p.Store(atReserved, seal(base+reserve))
 		}); err != nil {
 			return err
 		}
@@ -124,7 +136,7 @@ func (lf *lockfile) refill(c *claim) (token uint64, err error) {
 		}
 		lf.trusted = true
 		return lf.do(func() {
-			p.Store(atMark, base+reserve)
+			p.Store(atMark, seal(base+reserve))
 			p.Store(atBoot, lf.p.boot)
 			p.Store(atMagic, magic)
 			token = lf.next(c)
@@ -133,9 +145,24 @@ func (lf *lockfile) refill(c *claim) (token uint64, err error) {
 	return token, unavailable(err)
 }
 
-// absurd is more than any counter has: at a million tokens a second, which is
-// what the clock grows by half as fast as, it is reached in 73 000 years.
-const absurd = 1 << 61
+// maxToken is the greatest token there can be: tokens are exact in JSON, and
+// leave room for a seal. By the clock it is reached in the year 2112.
+const maxToken = 1<<53 - 1
+
+// seal returns a token as it stands in a file: above its 53 bits, 11 that depend
+// on them.
+func seal(token uint64) uint64 {
+	return token | (token*0x9e3779b97f4a7c15)>>53<<53
+}
+
+// unseal returns the token in a word of a file, or 0 if the word is damaged.
+func unseal(word uint64) uint64 {
+	token := word & maxToken
+	if seal(token) != word {
+		return 0
+	}
+	return token
+}
 
 // writeName writes the name of the object behind the page of a file that had
 // none. It is for List; what decides is the name of the file.

@@ -3,6 +3,7 @@ package file
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/distlock/distlock-go/core"
 	"github.com/distlock/distlock-go/core/driver"
@@ -117,7 +118,7 @@ func (t *turnstile) enter(s *sleeper) (*gate, error) {
 		if s != nil {
 			s.follow(lf)
 		}
-		g := &gate{claim{lf: lf, shared: t.shared, entry: unlisted}}
+		g := &gate{claim{lf: lf, shared: t.shared, entry: unlisted, since: time.Now()}}
 		if err = g.bar(s != nil); err == nil {
 			return g, nil
 		}
@@ -166,7 +167,7 @@ func (g *gate) bar(waits bool) error {
 	}
 	if waits {
 		g.entry = 0
-		_ = lf.page.Do(func() { writeEntry(lf.page, 0, lf.p.owner, 0, g.shared) })
+		_ = lf.page.Do(func() { writeEntry(lf.page, 0, lf.p.owner, &g.claim) })
 	}
 	return nil
 }

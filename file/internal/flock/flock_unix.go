@@ -98,7 +98,10 @@ func (f *File) TryLock(shared bool) (bool, error) {
 	if shared {
 		how = unix.LOCK_SH
 	}
-	err := retry(func() error { return unix.Flock(f.fd, how|unix.LOCK_NB) })
+	err := unix.Flock(f.fd, how|unix.LOCK_NB)
+	for interrupted(err) {
+		err = unix.Flock(f.fd, how|unix.LOCK_NB)
+	}
 	switch {
 	case err == nil:
 		f.acquired()
@@ -117,7 +120,10 @@ func (f *File) TryLock(shared bool) (bool, error) {
 // the lock up for sure.
 func (f *File) Unlock() error {
 	f.releasing()
-	err := retry(func() error { return unix.Flock(f.fd, unix.LOCK_UN) })
+	err := unix.Flock(f.fd, unix.LOCK_UN)
+	for interrupted(err) {
+		err = unix.Flock(f.fd, unix.LOCK_UN)
+	}
 	if err != nil {
 		return &fs.PathError{Op: "unlock", Path: f.path, Err: err}
 	}
@@ -191,7 +197,11 @@ func (f *File) Size() (int64, error) {
 }
 
 func (f *File) stat(st *unix.Stat_t) error {
-	return retry(func() error { return unix.Fstat(f.fd, st) })
+	err := unix.Fstat(f.fd, st)
+	for interrupted(err) {
+		err = unix.Fstat(f.fd, st)
+	}
+	return err
 }
 
 // Truncate sets the size.
@@ -238,15 +248,19 @@ func (f *File) Close() error {
 	return nil
 }
 
-// retry calls f again while a signal interrupts it. Some FUSE servers let the
-// kernel's own number for that out, 512 (ERESTARTSYS).
+// retry calls f again while a signal interrupts it.
 func retry(f func() error) error {
 	for {
-		err := f()
-		if err == nil || !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.Errno(512)) {
+		if err := f(); !interrupted(err) {
 			return err
 		}
 	}
+}
+
+// interrupted reports whether a signal interrupted a system call. Some FUSE
+// servers let the kernel's own number for that out, 512 (ERESTARTSYS).
+func interrupted(err error) bool {
+	return err != nil && (errors.Is(err, unix.EINTR) || errors.Is(err, unix.Errno(512)))
 }
 
 // transient reports whether an error of opening may pass by itself.
