@@ -28,6 +28,7 @@ func (c *child) run() error {
 	changes := make(chan os.Signal, 1) // of the command's state; one may stand for several
 	signal.Notify(changes, syscall.SIGCHLD)
 	defer signal.Stop(changes)
+	signal.Notify(c.signals, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGWINCH, syscall.SIGTSTP, syscall.SIGCONT)
 
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if c.onLost != warnOnLoss {
@@ -46,7 +47,6 @@ func (c *child) run() error {
 		g.id = c.cmd.Process.Pid
 	}
 	defer g.terminal.close()
-	signal.Notify(c.signals, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGWINCH, syscall.SIGTSTP, syscall.SIGCONT)
 	return g.watch(changes)
 }
 

@@ -189,7 +189,7 @@ func TestRunRefusesBadInput(t *testing.T) {
 // Without a URL the locks are in a directory of the user.
 func TestDefaultBackend(t *testing.T) {
 	home := tempDir(t)
-	env := append(os.Environ(), "DISTLOCK_URL=", "XDG_STATE_HOME="+home, "HOME="+home, "LocalAppData="+home)
+	env := append(prepare(t, "").Env, "XDG_STATE_HOME="+home, "HOME="+home, "LocalAppData="+home)
 	cmd := prepare(t, "", "run", "a", "--", self(t), asHolder)
 	cmd.Env = env
 	holder := launch(t, cmd)

@@ -113,9 +113,9 @@ func TestSignalEndsTheWait(t *testing.T) {
 // nohup has SIGHUP ignored; then it does not reach the command either.
 func TestIgnoredHangUpStaysIgnored(t *testing.T) {
 	url := locks(t)
-	cmd := exec.Command("sh", "-c", `trap '' HUP; exec "$@"`, "sh",
-		self(t), asTool, "run", "a", "--", self(t), asHolder)
-	cmd.Env = append(os.Environ(), "DISTLOCK_URL="+url)
+	inner := prepare(t, url, "run", "a", "--", self(t), asHolder)
+	cmd := exec.Command("sh", append([]string{"-c", `trap '' HUP; exec "$@"`, "sh"}, inner.Args...)...)
+	cmd.Env = inner.Env
 	x := launch(t, cmd)
 	x.holding()
 	x.signal(syscall.SIGHUP)
@@ -126,8 +126,8 @@ func TestIgnoredHangUpStaysIgnored(t *testing.T) {
 // killed in a way that it cannot notice.
 func TestKilledRunTakesTheCommandWithIt(t *testing.T) {
 	url := locks(t)
-	x := shell(t, url, `sleep 1000 & echo $! $$; wait`)
-	pids := pids(t, x)
+	x := shell(t, url, background+`wait`)
+	pids := append(pids(t, x), pids(t, x)...)
 	x.signal(syscall.SIGKILL)
 	x.endedBy(syscall.SIGKILL)
 	for _, pid := range pids {
@@ -179,14 +179,14 @@ func TestLostLock(t *testing.T) {
 		mode, script, says string
 		code               int
 	}{
-		{"kill", `trap 'echo caught' TERM; sleep 1000 & echo $! $$; wait; wait; wait`, "; killing the command", 79},
-		{"signal", `trap 'exit 3' TERM; sleep 1000 & echo $! $$; wait`, "; telling the command to end", 79},
-		{"warn", `sleep 1000 & echo $! $$; read -r line; kill $!; exit 3`, "; the command goes on unguarded", 3},
+		{"kill", `trap 'echo caught' TERM; ` + background + `wait; wait; wait`, "; killing the command", 79},
+		{"signal", `trap 'exit 3' TERM; ` + background + `wait`, "; telling the command to end", 79},
+		{"warn", background + `read -r line; kill $!; exit 3`, "; the command goes on unguarded", 3},
 	} {
 		t.Run(test.mode, func(t *testing.T) {
 			dir := tempDir(t)
 			x := shell(t, fileURL(dir), test.script, "--on-lost", test.mode)
-			pids := pids(t, x)
+			pids := append(pids(t, x), pids(t, x)...)
 			unlink(t, dir)
 			if line := x.expect(x.errs, `distlock: hold "a": lost: `); !strings.HasSuffix(line, test.says) {
 				t.Errorf("it says %q, want it to end in %q", line, test.says)
@@ -240,6 +240,11 @@ func (lostHold) Token() uint64                 { return 1 }
 func (lostHold) Done() <-chan struct{}         { return nil }
 func (lostHold) Err() error                    { return fmt.Errorf("%w: the lease has run out", distlock.ErrLost) }
 func (lostHold) Release(context.Context) error { return distlock.ErrLost }
+
+// background is a piece of script that starts a process in the background. It
+// prints the ids of the two processes in two lines, when the second is itself:
+// before that it would still have the traps of the first.
+const background = `sh -c 'echo $$; exec sleep 1000' & echo $$; `
 
 // unlink removes every file below dir, as a careless bystander does.
 func unlink(t *testing.T, dir string) {

@@ -187,7 +187,7 @@ func TestCommandReadsTheTerminal(t *testing.T) {
 func TestStopAndContinue(t *testing.T) {
 	for _, test := range []struct{ name, script, next string }{
 		{"reading", `echo ready; read -r x; echo "got $x"; read -r x; echo "and $x"`, "one\ntwo\n"},
-		{"running", `echo ready; trap 'echo "and two"; exit' USR1; while :; do sleep 0.02; done`, ""},
+		{"running", `trap 'kill $!; echo "and two"; exit' USR1; sleep 1000 & echo ready; wait`, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			url := locks(t)
