@@ -139,14 +139,14 @@ func (b *ballot) count() (out outcome, done, stuck bool) {
 	}
 	q, arb := b.n.e.l.quorum, b.votes[b.arb].state
 	switch {
+	case down > len(b.votes)-q:
+		return unavailable, true, false
 	case arb == refused:
 		return queued, true, false
 	case arb == asked:
 		return 0, false, false
 	case have >= q:
 		return won, true, false
-	case down > len(b.votes)-q:
-		return unavailable, true, false
 	case have+open >= q:
 		return 0, false, false
 	case arb == failed:
@@ -229,6 +229,18 @@ func (b *ballot) askRefusers() {
 	for _, i := range again {
 		b.ask(i)
 	}
+}
+
+// contended reports whether a server has refused its vote.
+func (b *ballot) contended() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range b.votes {
+		if b.votes[i].state == refused {
+			return true
+		}
+	}
+	return false
 }
 
 // has reports whether a server has given its vote.

@@ -92,7 +92,7 @@ func (e *elector) Wait(ctx context.Context, busy func(error)) (driver.Claim, err
 	defer func() { n.leave() }()
 	var trouble error // of the servers, if that is what is waited for now
 	pause := shortPause
-	for first := true; ; first = false {
+	for {
 		n.choose()
 		b := n.ballot()
 		patience := 100 * time.Millisecond
@@ -117,7 +117,7 @@ func (e *elector) Wait(ctx context.Context, busy func(error)) (driver.Claim, err
 		case unavailable:
 			trouble = b.noMajority()
 			n.abandon()
-			if first && !errors.Is(trouble, errQuarantine) {
+			if busy != nil && !errors.Is(trouble, errQuarantine) {
 				return nil, trouble
 			}
 			if sleep(ctx, pause/2+rand.N(pause)) != nil {
@@ -126,8 +126,10 @@ func (e *elector) Wait(ctx context.Context, busy func(error)) (driver.Claim, err
 			pause = min(2*pause, time.Second)
 			continue
 		}
-		trouble, pause = nil, shortPause
-		if busy != nil {
+		if b.contended() {
+			trouble, pause = nil, shortPause
+		}
+		if busy != nil && b.contended() {
 			busy(b.busy(ctx))
 			busy = nil
 		}

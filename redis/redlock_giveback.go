@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"time"
+
+	"github.com/distlock/distlock-go/core"
 )
 
 // takeBack takes an attempt at one server back whose outcome is not known, or is
@@ -40,9 +42,18 @@ func (x *peer) repeat(undo func(context.Context) error) {
 		ctx, cancel := context.WithTimeout(context.Background(), 4*x.patience())
 		err := undo(ctx)
 		cancel()
-		if err == nil || time.Now().After(until) || x.over() {
+		if err == nil {
 			return
 		}
+		x.missed(err, errors.Is(err, context.DeadlineExceeded))
+		switch {
+		case x.over():
+			return
+		case time.Now().After(until):
+			x.l.engine.Observe(context.Background(), core.Event{Type: core.EventGiveBackFailed, Err: err})
+			return
+		}
+		time.Sleep(min(pause, 50*time.Millisecond))
 		_ = sleep(x.l.engine.Context(), pause)
 		pause = min(2*pause, time.Second)
 	}

@@ -24,6 +24,7 @@ type union struct {
 	votes []*vote // by server; nil: none
 	over  bool    // it was released, so no vote may join
 	begun bool    // the releases were sent
+	told  bool    // that too few servers have confirmed them
 	lose  func(error)
 	end   error         // a loss that came before there was anybody to tell
 	free  chan struct{} // of capacity 1: a vote was given back
@@ -232,9 +233,7 @@ func (u *union) giveBack(i int, v *vote) {
 	err := try(ctx)
 	cancel()
 	if err != nil {
-		if over(ctx, err) {
-			x.missed(err, true)
-		}
+		x.missed(err, errors.Is(err, context.DeadlineExceeded))
 		x.repeat(try)
 	}
 }
@@ -271,13 +270,11 @@ func (u *union) released() (done bool, err error) {
 		return true, lost("too few servers still had it")
 	case len(u.votes)-kept >= q:
 		return true, nil
+	case tried && u.told:
+		return true, nil
 	case tried:
-		// All have been asked; the background goes on asking.
-		for _, v := range u.votes {
-			if v != nil {
-				v.tried = false
-			}
-		}
+		// All have been asked. The background goes on asking, so this is told once.
+		u.told = true
 		return true, &TroubleError{NoMajority, "", joined(errs)}
 	}
 	return false, nil

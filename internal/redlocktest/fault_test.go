@@ -1,0 +1,240 @@
+//go:build unix
+
+package redlocktest
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/internal/faultproxy"
+	"github.com/distlock/distlock-go/redis"
+)
+
+// The numbers E44 to E49 are those of the scenarios of madelson/DistributedLock.
+
+func TestMajorityDown(t *testing.T) { // E44
+	f := newFleet(t, 3)
+	p := f.open(t)
+	check(t, f.RedisNodes[0].Kill())
+	check(t, f.RedisNodes[1].Kill())
+	for range 2 { // With an open breaker, too.
+		_, err := p.NewLock("a").TryAcquire(t.Context())
+		wantUnavailable(t, err)
+		if !strings.Contains(err.Error(), f.RedisNodes[0].Addr()) {
+			t.Errorf("the error does not say which server is down: %v", err)
+		}
+		eventually(t, lease/4, "the vote of the server that is up is given back", func() bool { return !f.holds(t, 2, "a") })
+		_, err = p.NewLock("a").Acquire(t.Context())
+		wantUnavailable(t, err)
+		eventually(t, lease/4, "the vote of the server that is up is given back", func() bool { return !f.holds(t, 2, "a") })
+	}
+}
+
+func TestHalfOfTwoDown(t *testing.T) { // E45
+	f := newFleet(t, 2)
+	check(t, f.RedisNodes[0].Kill())
+	_, err := f.open(t).NewLock("a").TryAcquire(t.Context())
+	wantUnavailable(t, err)
+}
+
+func TestMajorityFrozen(t *testing.T) { // E46, E49
+	f := newFleet(t, 3)
+	p := f.open(t)
+	check(t, f.RedisNodes[0].Pause())
+	check(t, f.RedisNodes[1].Pause())
+	begun := time.Now()
+	_, err := p.NewLock("a").TryAcquire(t.Context())
+	wantUnavailable(t, err)
+	if took := time.Since(begun); took > lease/2 {
+		t.Errorf("it took %v to give up", took)
+	}
+	eventually(t, lease/4, "the vote of the server that is up is given back", func() bool { return !f.holds(t, 2, "a") })
+	check(t, f.RedisNodes[0].Continue())
+	check(t, f.RedisNodes[1].Continue())
+	h := must[core.Handle](t)(acquireSoon(t, f.open(t).NewLock("a")))
+	check(t, h.Release(t.Context()))
+}
+
+// acquireSoon tries for as long as servers are coming back.
+func acquireSoon(t *testing.T, l core.Lock) (h core.Handle, err error) {
+	for end := time.Now().Add(3 * lease); time.Now().Before(end); {
+		if h, err = l.Acquire(t.Context()); !errors.Is(err, core.ErrUnavailable) {
+			return h, err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return h, err
+}
+
+func TestReleaseWithMajorityDown(t *testing.T) { // E47
+	f := newFleet(t, 3)
+	p := f.open(t)
+	h := must[core.Handle](t)(p.NewLock("a").Acquire(t.Context()))
+	check(t, f.RedisNodes[1].Kill())
+	check(t, f.RedisNodes[2].Kill())
+	begun := time.Now()
+	err := h.Release(t.Context())
+	if !errors.Is(err, core.ErrUnavailable) {
+		t.Errorf("Release: %v; it must match ErrUnavailable", err)
+	}
+	if took := time.Since(begun); took > 2*time.Second {
+		t.Errorf("Release took %v", took)
+	}
+}
+
+func TestSlowerThanTheLease(t *testing.T) { // E48
+	f := newFleet(t, 3)
+	var addrs []string
+	var proxies []*faultproxy.Proxy
+	for _, addr := range f.Addrs() {
+		proxy := faultproxy.New(t, addr)
+		proxies = append(proxies, proxy)
+		addrs = append(addrs, proxy.Addr())
+	}
+	p := must[*redis.RedLock](t)(redis.OpenRedLock(t.Context(), addrs, &f.opts))
+	defer p.Close()
+	check(t, must[core.Handle](t)(p.NewLock("warm").Acquire(t.Context())).Release(t.Context()))
+	for _, proxy := range proxies {
+		proxy.SetRoundTrip(lease * 6 / 10)
+	}
+	_, err := p.NewLock("a").TryAcquire(t.Context())
+	wantUnavailable(t, err)
+	for _, proxy := range proxies {
+		proxy.Heal()
+	}
+	eventually(t, lease, "what came late is given back", func() bool {
+		return !f.holds(t, 0, "a") && !f.holds(t, 1, "a") && !f.holds(t, 2, "a")
+	})
+}
+
+func TestPartialGrantIsGivenBack(t *testing.T) { // E49
+	f := newFleet(t, 3)
+	p, q := f.open(t), f.open(t)
+	other := redis.Options(f.opts)
+	held := f.RedisNodes[1].Client()
+	defer held.Close()
+	held2 := f.RedisNodes[2].Client()
+	defer held2.Close()
+	key := other.Prefix + ":{a}"
+	check(t, held.Set(t.Context(), key, "somebody", time.Minute).Err())
+	check(t, held2.Set(t.Context(), key, "somebody", time.Minute).Err())
+	_, err := p.NewLock("a").TryAcquire(t.Context())
+	if !errors.Is(err, core.ErrNotAcquired) {
+		t.Fatalf("TryAcquire: %v; it must match ErrNotAcquired", err)
+	}
+	eventually(t, lease/4, "the vote of the first server is given back", func() bool { return !f.holds(t, 0, "a") })
+	check(t, held.Del(t.Context(), key).Err())
+	h := must[core.Handle](t)(q.NewLock("a").TryAcquire(t.Context()))
+	check(t, h.Release(t.Context()))
+}
+
+func TestMinorityDies(t *testing.T) { // E54
+	f := newFleet(t, 5)
+	p, q := f.open(t), f.open(t)
+	h := must[core.Handle](t)(p.NewLock("a").Acquire(t.Context()))
+	check(t, f.RedisNodes[0].Kill())
+	check(t, f.RedisNodes[3].Pause())
+	defer func() { _ = f.RedisNodes[3].Continue() }()
+	for end := time.Now().Add(2 * lease); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if err := h.Err(); err != nil {
+			t.Fatalf("lost with three of five servers up: %v", err)
+		}
+	}
+	_, err := q.NewLock("a").TryAcquire(t.Context())
+	if !errors.Is(err, core.ErrNotAcquired) {
+		t.Fatalf("TryAcquire: %v; it must match ErrNotAcquired", err)
+	}
+	check(t, h.Release(t.Context()))
+	check(t, must[core.Handle](t)(q.NewLock("a").TryAcquire(t.Context())).Release(t.Context()))
+}
+
+func TestMajorityDiesWhileHeld(t *testing.T) {
+	f := newFleet(t, 3)
+	h := must[core.Handle](t)(f.open(t).NewLock("a").Acquire(t.Context()))
+	check(t, f.RedisNodes[0].Kill())
+	check(t, f.RedisNodes[1].Kill())
+	select {
+	case <-h.Done():
+	case <-time.After(lease + lease/2):
+		t.Fatal("the hold outlives its lease")
+	}
+}
+
+// TestRestartEmpty is about a minority that forgets: it gives no vote to anybody
+// else for a lease, and then fills up again.
+func TestRestartEmpty(t *testing.T) {
+	f := newFleet(t, 3)
+	p, q := f.open(t), f.open(t)
+	h := must[core.Handle](t)(p.NewLock("a").Acquire(t.Context()))
+	eventually(t, lease, "all votes are there", func() bool { return f.holds(t, 0, "a") && f.holds(t, 1, "a") && f.holds(t, 2, "a") })
+	restartEmpty(t, f, 0)
+	check(t, f.RedisNodes[1].Kill()) // Now the one that forgot would make the difference.
+	for end := time.Now().Add(lease / 2); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if other, err := q.NewLock("a").TryAcquire(t.Context()); err == nil {
+			t.Fatalf("a second holder, with token %d after %d, while the first says %v", other.Token(), h.Token(), h.Err())
+		}
+	}
+	check(t, f.RedisNodes[1].Start(t.Context()))
+}
+
+func restartEmpty(t *testing.T, f *fleet, i int) {
+	t.Helper()
+	check(t, f.RedisNodes[i].Kill())
+	check(t, f.RedisNodes[i].Start(t.Context()))
+}
+
+func TestVotesAreRefilled(t *testing.T) {
+	f := newFleet(t, 3)
+	h := must[core.Handle](t)(f.open(t).NewLock("a").Acquire(t.Context()))
+	for i := range 3 {
+		restartEmpty(t, f, i)
+		eventually(t, 5*lease, "the server that forgot votes for the holder again", func() bool { return f.holds(t, i, "a") })
+		check(t, h.Err())
+	}
+	check(t, h.Release(t.Context()))
+}
+
+// TestNewServersWait is about the first use: nobody can tell new servers from
+// those that have lost everything.
+func TestNewServersWait(t *testing.T) {
+	f := newFleet(t, 3)
+	f.opts.Prefix += "new"
+	p := f.open(t)
+	_, err := p.NewLock("a").TryAcquire(t.Context())
+	wantUnavailable(t, err)
+	if !strings.Contains(err.Error(), "Bootstrap") {
+		t.Errorf("the error does not say what to do: %v", err)
+	}
+	begun := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), 4*lease)
+	defer cancel()
+	h := must[core.Handle](t)(p.NewLock("a").Acquire(ctx))
+	if took := time.Since(begun); took < lease/2 {
+		t.Errorf("the quarantine took %v", took)
+	}
+	check(t, h.Release(t.Context()))
+}
+
+func TestSameServerTwice(t *testing.T) {
+	f := newFleet(t, 2)
+	addr := f.Addrs()[0]
+	_, err := redis.OpenRedLock(t.Context(), []string{addr, addr, f.Addrs()[1]}, &f.opts)
+	if !errors.Is(err, core.ErrInvalid) {
+		t.Errorf("the same address twice: %v; it must match ErrInvalid", err)
+	}
+	alias := faultproxy.New(t, addr).Addr()
+	p := must[*redis.RedLock](t)(redis.OpenRedLock(t.Context(), []string{addr, alias}, &f.opts))
+	defer p.Close()
+	if h, err := p.NewLock("a").TryAcquire(t.Context()); err == nil {
+		t.Fatalf("two addresses of one server made a majority, with token %d", h.Token())
+	}
+	err = p.Bootstrap(t.Context())
+	wantUnavailable(t, err)
+	if !strings.Contains(err.Error(), "same server") {
+		t.Errorf("two addresses of one server: %v", err)
+	}
+}
