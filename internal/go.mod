@@ -13,6 +13,12 @@ require (
 )
 
 require (
+	github.com/bsm/redislock v0.9.4 // indirect
+	github.com/go-redsync/redsync/v4 v4.18.1
+	github.com/redis/rueidis v1.0.79 // indirect
+)
+
+require (
 	dario.cat/mergo v1.0.2 // indirect
 	github.com/Azure/go-ansiterm v0.0.0-20261006220739-8c912ac31dd4 // indirect
 	github.com/Microsoft/go-winio v0.6.2 // indirect
@@ -23,6 +29,7 @@ require (
 	github.com/containerd/log v0.1.0 // indirect
 	github.com/containerd/platforms v0.2.1 // indirect
 	github.com/cpuguy83/dockercfg v0.3.2 // indirect
+	github.com/distlock/distlock-go/redis v0.0.0
 	github.com/distribution/reference v0.6.0 // indirect
 	github.com/docker/go-connections v0.8.2 // indirect
 	github.com/docker/go-units v0.5.0 // indirect
@@ -72,3 +79,5 @@ replace (
 	github.com/distlock/distlock-go/file => ../file
 	github.com/distlock/distlock-go/postgres => ../postgres
 )
+
+replace github.com/distlock/distlock-go/redis => ../redis
