@@ -31,6 +31,8 @@ type mutant struct {
 	caught []string
 }
 
+var mutants = slices.Concat(holdMutants, endMutants, kindMutants)
+
 // TestTheSuiteBites shows that each of many defects makes the cases fail that
 // are there to find it. A suite that cannot fail proves nothing.
 func TestTheSuiteBites(t *testing.T) {

@@ -50,3 +50,20 @@ func (t *trial) lose(p core.Provider, name string) {
 		f.retake(t)
 	}
 }
+
+// fill takes all permits, from two providers by turns.
+func (t *trial) fill(p, q core.Provider, name string, limit int) []core.Handle {
+	t.Helper()
+	var held []core.Handle
+	for i := range limit {
+		held = append(held, t.try([]core.Provider{p, q}[i%2].NewSemaphore(name, limit)))
+	}
+	return held
+}
+
+func (t *trial) releaseAll(held []core.Handle) {
+	t.Helper()
+	for _, h := range held {
+		t.release(h)
+	}
+}

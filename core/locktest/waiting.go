@@ -158,8 +158,8 @@ var waitingRules = []rule{
 func (t *trial) timesOut(l core.Lock) error {
 	t.Helper()
 	for limit := 50*time.Millisecond + 4*t.h.Pause; ; limit *= 2 {
-		ctx, cancel := context.WithTimeout(t.Context(), limit)
 		start := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
 		h, err := l.Acquire(ctx)
 		took := time.Since(start)
 		cancel()
