@@ -115,7 +115,7 @@ func (t table) names() string {
 // openError makes err the error of Open. What the backend said is kept, less the
 // secrets of the URL.
 func openError(a *address, err error) error {
-	if inner, ok := errors.AsType[*core.Error](err); ok && error(inner) == err && inner.Op == "open" && inner.Name == "" {
+	if inner, ok := errors.AsType[*core.Error](err); ok && inner.Op == "open" && inner.Name == "" && err.Error() == inner.Error() {
 		err = inner.Err // It says the same, without the URL.
 	}
 	if a == nil {

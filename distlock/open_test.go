@@ -42,7 +42,7 @@ func TestOpenWithTellsOwnerAndObserver(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer p.Close()
+		t.Cleanup(func() { p.Close() })
 		h, err := p.NewLock("a").Acquire(t.Context())
 		if err != nil {
 			t.Fatal(err)
