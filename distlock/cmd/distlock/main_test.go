@@ -118,23 +118,22 @@ func start(t *testing.T, url string, args ...string) *tool {
 func launch(t *testing.T, cmd *exec.Cmd) *tool {
 	t.Helper()
 	x := &tool{t: t, cmd: cmd, out: make(chan string, 64), errs: make(chan string, 64), result: make(chan error, 1)}
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	x.in = in
+	// Not StdinPipe, which closes the input when distlock ends: the command may
+	// outlive it.
+	inR, inW := pipe(t)
+	cmd.Stdin, x.in = inR, inW
 	outR, outW := pipe(t)
 	errR, errW := pipe(t)
 	cmd.Stdout, cmd.Stderr = outW, errW
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	_, _ = outW.Close(), errW.Close()
+	_, _, _ = inR.Close(), outW.Close(), errW.Close()
 	go lines(outR, x.out)
 	go lines(errR, x.errs)
 	go func() { x.result <- cmd.Wait() }()
 	t.Cleanup(func() {
-		_ = in.Close()
+		_ = inW.Close()
 		_ = cmd.Process.Kill()
 	})
 	return x

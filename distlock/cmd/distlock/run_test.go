@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestRunEndsAsTheCommandDoes(t *testing.T) {
@@ -69,6 +70,16 @@ func TestKilledRunLetsTheNextInAtOnce(t *testing.T) {
 	}
 	second.holding()
 	second.release()
+	// The first command has ended too, although nobody has closed its input: its
+	// output did, of which nobody else had the other end.
+	select {
+	case _, ok := <-first.out:
+		if ok {
+			t.Error("the first command went on")
+		}
+	case <-time.After(patience):
+		t.Errorf("the first command still runs after %v", patience)
+	}
 }
 
 func TestBusy(t *testing.T) {
@@ -163,8 +174,7 @@ func TestRunRefusesBadInput(t *testing.T) {
 		{append(run("--conflict-exit-code", "256", "a"), ok...), 64, "must be from 0 to 255"},
 		{append(run(""), ok...), 64, "the name is empty"},
 		{run("a", "--", "no-such-command-anywhere"), 127, "no-such-command-anywhere: command not found"},
-		{run("a", "--", filepath.Join(dir, "missing")), 127, "cannot be run"},
-		{run("a", "--", dir), 126, "cannot be run"},
+		{run("a", "--", filepath.Join(dir, "missing")), 127, "missing"},
 		{append(run("--backend", "ftp://host/", "a"), ok...), 64, `unknown scheme "ftp"; known are`},
 		{append(run("--backend", "mem:", "a"), ok...), 64, "its locks exclude nobody outside this process"},
 		{append(run("--backend", url+"?nonsense=1", "a"), ok...), 64, `unknown parameter "nonsense"; file: URLs take`},

@@ -110,6 +110,22 @@ func TestSignalEndsTheWait(t *testing.T) {
 	free(t, url)
 }
 
+func TestWhatIsThereButCannotBeRun(t *testing.T) {
+	dir := tempDir(t)
+	text := filepath.Join(dir, "text")
+	if err := os.WriteFile(text, []byte("neither a script nor a program\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	url := locks(t)
+	for _, command := range []string{dir, text} {
+		_, errs := once(t, url, 126, "run", "a", "--", command)
+		if !strings.Contains(errs, " cannot be run: ") {
+			t.Errorf("%s: it says %q", command, errs)
+		}
+	}
+	free(t, url)
+}
+
 // nohup has SIGHUP ignored; then it does not reach the command either.
 func TestIgnoredHangUpStaysIgnored(t *testing.T) {
 	url := locks(t)
