@@ -39,7 +39,8 @@ type ballotVote struct {
 	slot    int64
 	from    time.Time
 	err     error
-	late    int // requests that were refused because they were late
+	late    int  // requests that were refused because they were late
+	slow    bool // it has failed so far because there is no answer yet
 }
 
 type voteState int
@@ -91,9 +92,11 @@ func (b *ballot) run(ctx context.Context, patience time.Duration) outcome {
 	b.begun = time.Now()
 	b.askAll()
 	pause := time.Duration(0)
-	until := b.begun.Add(patience)
+	var until time.Time // of asking again
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	limit := time.NewTimer(b.n.e.l.opts.Lease / 4)
+	defer limit.Stop()
 	again := false
 	for {
 		out, done, stuck := b.count()
@@ -101,6 +104,9 @@ func (b *ballot) run(ctx context.Context, patience time.Duration) outcome {
 		case done:
 			b.finish(out)
 			return out
+		case stuck && until.IsZero():
+			until = time.Now().Add(patience)
+			continue
 		case stuck && time.Now().After(until):
 			b.finish(split)
 			return split
@@ -111,6 +117,7 @@ func (b *ballot) run(ctx context.Context, patience time.Duration) outcome {
 		}
 		select {
 		case <-b.news:
+		case <-limit.C:
 		case <-timer.C:
 			again = false
 			b.askRefusers()
@@ -126,21 +133,34 @@ func (b *ballot) run(ctx context.Context, patience time.Duration) outcome {
 func (b *ballot) count() (out outcome, done, stuck bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var have, open, down int
+	var have, open, down, slow int
 	for i := range b.votes {
 		switch v := &b.votes[i]; {
 		case v.state == asked:
 			open++
 		case v.state == failed:
 			down++
+			if v.slow {
+				slow++
+			}
 		case v.state == granted && (!b.slots || v.slot == b.slot):
 			have++
 		}
 	}
-	q, arb := b.n.e.l.quorum, b.votes[b.arb].state
+	// If the server that decides does not answer, the next one does, among those that
+	// try only once; one that waits has to go and wait there.
+	decider := b.arb
+	for i := 0; b.votes[decider].state == failed && i < len(b.votes); i++ {
+		decider = i
+	}
+	q, arb := b.n.e.l.quorum, b.votes[decider].state
 	switch {
+	case down > len(b.votes)-q && down-slow <= len(b.votes)-q && time.Since(b.begun) < b.n.e.l.opts.Lease/4:
+		return 0, false, false // There is no majority without those that are slow.
 	case down > len(b.votes)-q:
 		return unavailable, true, false
+	case arb == refused && decider != b.arb:
+		return split, true, false
 	case arb == refused:
 		return queued, true, false
 	case arb == asked:
@@ -250,6 +270,13 @@ func (b *ballot) has(i int) bool {
 	return b.votes[i].state == granted
 }
 
+// failedAt reports whether there is no answer of a server.
+func (b *ballot) failedAt(i int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.votes[i].state == failed
+}
+
 // refuser returns a server other than one at which others hold the object, or -1.
 func (b *ballot) refuser(other int) int {
 	b.mu.Lock()
@@ -277,7 +304,7 @@ func (b *ballot) ask(i int) {
 		case <-timer.C:
 			err := fmt.Errorf("no answer within %v", time.Since(b.begun).Round(time.Millisecond))
 			x.missed(err, true)
-			b.report(i, func(v *ballotVote) { v.state, v.err = failed, err })
+			b.report(i, func(v *ballotVote) { v.state, v.err, v.slow = failed, err, true })
 			<-call.done
 		}
 		b.arrive(i, call)
@@ -381,7 +408,7 @@ func (b *ballot) arrive(i int, call *call) {
 // failed takes in that there is no vote, and takes back what may yet come of the
 // attempt. That of the waiter is taken back with it.
 func (b *ballot) failed(i int, call *call, err error) {
-	b.report(i, func(v *ballotVote) { v.state, v.err = failed, err })
+	b.report(i, func(v *ballotVote) { v.state, v.err, v.slow = failed, err, false })
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if open(call.err) || call.err == nil && call.reply().number(0) == 1 {

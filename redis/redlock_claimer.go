@@ -74,7 +74,13 @@ func (n *election) attempt(side *claimer) attempt {
 func (e *elector) Claim(ctx context.Context) (driver.Claim, error) {
 	n := e.election()
 	b := n.ballot()
-	switch b.run(ctx, 100*time.Millisecond) {
+	out := b.run(ctx, 100*time.Millisecond)
+	for i := 1; out == split && b.failedAt(b.arb) && i < len(e.sides); i++ {
+		// The server that decides did not answer: let the next one do it.
+		b = n.ballot()
+		out = b.run(ctx, 100*time.Millisecond)
+	}
+	switch out {
 	case won:
 		return b.claim(ctx)
 	case ended:
