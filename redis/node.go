@@ -28,12 +28,12 @@ type node struct {
 	wg      sync.WaitGroup
 }
 
-// Two pipelines at a time let one fill while the other is out; with more they
+// Three pipelines at a time let one fill while others are out; with more they
 // would be shorter, and each costs the server a read and a write. Over a network
 // where a round trip takes longer than patience, or when a connection hangs,
 // more are sent, so a caller never waits for another one's round trip.
 const (
-	fewFlights  = 2
+	fewFlights  = 3
 	mostFlights = 8
 	patience    = 500 * time.Microsecond
 	maxBatch    = 256

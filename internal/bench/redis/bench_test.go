@@ -1,0 +1,295 @@
+//go:build unix
+
+package redis
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/distlock/distlock-go/internal/faultproxy"
+	"github.com/distlock/distlock-go/internal/testenv"
+	"github.com/distlock/distlock-go/redis"
+)
+
+// BenchmarkPair is one acquire and release that meet nobody. The two are
+// interleaved, pair by pair, so that whatever else the machine does hits both.
+func BenchmarkPair(b *testing.B) {
+	server := testenv.NewRedis(b, testenv.RedisConfig{})
+	ctx := context.Background()
+	our, plain := newOurs(b, server.Addr()), newBare(b, server.Addr())
+	defer our.Close()
+	one := func(l locker) time.Duration {
+		start := time.Now()
+		unlock, err := l.lock(ctx, "pair")
+		if err == nil {
+			err = unlock()
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		return time.Since(start)
+	}
+	for range 500 {
+		one(our)
+		one(plain)
+	}
+	var ours, bares []time.Duration
+	for b.Loop() {
+		ours, bares = append(ours, one(our)), append(bares, one(plain))
+	}
+	o, p := median(ours), median(bares)
+	b.ReportMetric(float64(o.Nanoseconds())/1e3, "ours-µs")
+	b.ReportMetric(float64(p.Nanoseconds())/1e3, "bare-µs")
+	b.ReportMetric(float64(o)/float64(p), "ratio")
+	b.ReportMetric(0, "ns/op")
+	c := server.Client()
+	defer c.Close()
+	c.ConfigResetStat(ctx)
+	for range 2000 {
+		one(our)
+	}
+	info := c.Info(ctx, "commandstats").Val()
+	_, rest, _ := strings.Cut(info, "cmdstat_evalsha:")
+	_, rest, _ = strings.Cut(rest, "usec_per_call=")
+	rest, _, _ = strings.Cut(rest, ",")
+	var us float64
+	_, _ = fmt.Sscan(rest, &us)
+	b.ReportMetric(us, "server-µs/script")
+}
+
+func median(d []time.Duration) time.Duration {
+	slices.Sort(d)
+	return d[len(d)/2]
+}
+
+func percentile(d []time.Duration, p int) time.Duration {
+	slices.Sort(d)
+	return d[min(len(d)-1, len(d)*p/100)]
+}
+
+// BenchmarkDistinct is 64 goroutines with a name each.
+func BenchmarkDistinct(b *testing.B) {
+	server := testenv.NewRedis(b, testenv.RedisConfig{})
+	for _, peer := range lockers {
+		b.Run(peer.name, func(b *testing.B) {
+			l := peer.open(b, server.Addr())
+			defer l.Close()
+			var wg sync.WaitGroup
+			var left atomic.Int64
+			left.Store(int64(b.N))
+			b.ResetTimer()
+			for i := range 64 {
+				name := fmt.Sprint("distinct", i)
+				wg.Go(func() {
+					for left.Add(-1) >= 0 {
+						unlock, err := l.lock(context.Background(), name)
+						if err == nil {
+							err = unlock()
+						}
+						if err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			wg.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "pairs/s")
+		})
+	}
+}
+
+// BenchmarkHandOver is the time from the call of a release to the return of the
+// acquire that waits for it, in two programs, at a round trip of 10 ms.
+func BenchmarkHandOver(b *testing.B) {
+	const roundTrip = 10 * time.Millisecond
+	server := testenv.NewRedis(b, testenv.RedisConfig{})
+	proxy := faultproxy.New(b, server.Addr())
+	proxy.SetRoundTrip(roundTrip)
+	for _, peer := range lockers {
+		b.Run(peer.name, func(b *testing.B) {
+			sides := []locker{peer.open(b, proxy.Addr()), peer.open(b, proxy.Addr())}
+			defer sides[0].Close()
+			defer sides[1].Close()
+			ctx := context.Background()
+			unlock, err := sides[0].lock(ctx, "hand-over")
+			if err != nil {
+				b.Fatal(err)
+			}
+			var took []time.Duration
+			for i := 0; b.Loop(); i++ {
+				next := make(chan func() error, 1)
+				var at time.Time
+				go func() {
+					u, err := sides[(i+1)%2].lock(ctx, "hand-over")
+					at = time.Now()
+					if err != nil {
+						b.Error(err)
+					}
+					next <- u
+				}()
+				time.Sleep(5*roundTrip + time.Duration(i%7)*3*time.Millisecond) // It waits by now; pollers are not met in step.
+				start := time.Now()
+				if err := unlock(); err != nil {
+					b.Fatal(err)
+				}
+				unlock = <-next
+				took = append(took, at.Sub(start))
+			}
+			_ = unlock()
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(float64(median(took))/float64(roundTrip), "p50-round-trips")
+			b.ReportMetric(float64(percentile(took, 99))/float64(roundTrip), "p99-round-trips")
+		})
+	}
+}
+
+// BenchmarkContended is 8 programs of 8 callers each on one name, which hold it
+// for 1 ms, for 10 s.
+func BenchmarkContended(b *testing.B) {
+	const programs, callers, hold, lasts = 8, 8, time.Millisecond, 10 * time.Second
+	server := testenv.NewRedis(b, testenv.RedisConfig{})
+	for _, peer := range lockers {
+		b.Run(peer.name, func(b *testing.B) {
+			for b.Loop() {
+				ctx, cancel := context.WithCancel(context.Background())
+				var wg sync.WaitGroup
+				counts := make([]int, programs*callers)
+				waits := make([][]time.Duration, programs*callers)
+				var holds atomic.Int64 // ns, with what the machine adds to a sleep
+				for p := range programs {
+					l := peer.open(b, server.Addr())
+					defer l.Close()
+					for c := range callers {
+						i := p*callers + c
+						wg.Go(func() {
+							for ctx.Err() == nil {
+								start := time.Now()
+								unlock, err := l.lock(ctx, "contended "+peer.name)
+								if err != nil {
+									return
+								}
+								waits[i] = append(waits[i], time.Since(start))
+								counts[i]++
+								held := time.Now()
+								time.Sleep(hold)
+								holds.Add(int64(time.Since(held)))
+								_ = unlock()
+							}
+						})
+					}
+				}
+				time.Sleep(lasts)
+				cancel()
+				wg.Wait()
+				var all []time.Duration
+				total := 0
+				for i, n := range counts {
+					total += n
+					all = append(all, waits[i]...)
+				}
+				ideal := time.Duration(programs*callers) * (time.Duration(holds.Load()/int64(total)) + 2*bareTrip(b, server.Addr()))
+				b.ReportMetric(0, "ns/op")
+				b.ReportMetric(float64(total)/lasts.Seconds(), "acquisitions/s")
+				b.ReportMetric(float64(slices.Max(counts)), "most")
+				b.ReportMetric(float64(slices.Min(counts)), "least")
+				b.ReportMetric(float64(slices.Max(counts))/float64(max(1, slices.Min(counts))), "most/least")
+				b.ReportMetric(float64(percentile(all, 99).Milliseconds()), "p99-ms")
+				b.ReportMetric(float64(slices.Max(all).Milliseconds()), "max-ms")
+				b.ReportMetric(float64(percentile(all, 99))/float64(ideal), "p99/ideal")
+			}
+		})
+	}
+}
+
+// bareTrip is the median of a PING.
+func bareTrip(tb testing.TB, addr string) time.Duration {
+	c := client(tb, addr)
+	var took []time.Duration
+	for range 200 {
+		start := time.Now()
+		c.Ping(context.Background())
+		took = append(took, time.Since(start))
+	}
+	return median(took)
+}
+
+// BenchmarkIdleWaiters is 500 waiters of 10 programs for one lock, for 30 s.
+func BenchmarkIdleWaiters(b *testing.B) {
+	const programs, each, lasts = 10, 50, 30 * time.Second
+	server := testenv.NewRedis(b, testenv.RedisConfig{})
+	c := server.Client()
+	defer c.Close()
+	for b.Loop() {
+		ctx, cancel := context.WithCancel(context.Background())
+		var wg sync.WaitGroup
+		holder, err := redis.New(client(b, server.Addr()), nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		h, err := holder.NewLock("idle").Acquire(ctx)
+		if err != nil {
+			b.Fatal(err)
+		}
+		var providers []*redis.Provider
+		for range programs {
+			p, err := redis.New(client(b, server.Addr()), nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			providers = append(providers, p)
+			for range each {
+				wg.Go(func() { _, _ = p.NewLock("idle").Acquire(ctx) })
+			}
+		}
+		for c.ZCard(ctx, "distlock:{idle}:q").Val() < programs*each {
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(time.Second)
+		before, cpu := scripts(c), serverCPU(c)
+		time.Sleep(lasts)
+		b.ReportMetric(0, "ns/op")
+		b.ReportMetric(float64(scripts(c)-before)/lasts.Seconds(), "scripts/s")
+		b.ReportMetric(100*(serverCPU(c)-cpu)/lasts.Seconds(), "server-CPU-%")
+		start := time.Now()
+		cancel()
+		wg.Wait()
+		b.ReportMetric(float64(time.Since(start).Microseconds())/1e3, "cancel-all-ms")
+		for c.ZCard(context.Background(), "distlock:{idle}:q").Val() > 0 {
+			time.Sleep(time.Millisecond)
+		}
+		b.ReportMetric(float64(time.Since(start).Microseconds())/1e3, "queue-empty-ms")
+		_ = h.Release(context.Background())
+		for _, p := range append(providers, holder) {
+			_ = p.Close()
+		}
+	}
+}
+
+func scripts(c *goredis.Client) int {
+	info := c.Info(context.Background(), "commandstats").Val()
+	_, rest, _ := strings.Cut(info, "cmdstat_evalsha:calls=")
+	var n int
+	_, _ = fmt.Sscanf(rest, "%d", &n)
+	return n
+}
+
+func serverCPU(c *goredis.Client) float64 {
+	info := c.Info(context.Background(), "cpu").Val()
+	var total float64
+	for _, part := range []string{"used_cpu_sys:", "used_cpu_user:"} {
+		_, rest, _ := strings.Cut(info, part)
+		var v float64
+		_, _ = fmt.Sscan(rest, &v)
+		total += v
+	}
+	return total
+}
