@@ -57,7 +57,7 @@ func (c *claim) give() *op {
 		o = simple(opUnlockRead, c.key, c.flag)
 	}
 	o.undo = func() ([]*op, bool) {
-		undo := []*op{simple(opDrop, Int64Key(c.flag), 0).must()}
+		undo := []*op{simple(opDrop, Int64Key(c.flag), 0).must(), simple(opDrop, Int64Key(s.pool.common), 0).must()}
 		if !c.shared {
 			return append(undo, simple(opDrop, c.key, 0).must()), true
 		}
@@ -66,6 +66,7 @@ func (c *claim) give() *op {
 	o.then = func() {
 		s.unclaim(c)
 		c.leave()
+		s.pool.local.tell(c.flag)
 		if o.err == nil && o.reply != replyGiven && !o.redone {
 			s.kill("a lock that this session held was unlocked by somebody else")
 		}

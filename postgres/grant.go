@@ -96,7 +96,7 @@ func (st *standing) slotOp() *op {
 	k, limit := st.wait.keys, st.wait.place.limit
 	o := special(st.session.stmts.waitQueue,
 		strconv.FormatInt(k.data.value, 10), strconv.Itoa(limit), strconv.Itoa(rand.N(limit)),
-		strconv.FormatInt(k.gate, 10), strconv.FormatInt(k.flag, 10))
+		strconv.FormatInt(k.gate, 10), strconv.FormatInt(k.flag, 10), strconv.FormatInt(st.queue.pool.common, 10))
 	o.undo = st.clean
 	return o
 }
@@ -124,19 +124,22 @@ func (st *standing) sleep(d time.Duration) (notified, stay bool) {
 
 func (st *standing) told() <-chan struct{} { return st.listens.ch }
 
-// listen listens for releases and shows the flag that asks for them.
+// listen listens for releases and shows the flags that ask for them.
 func (st *standing) listen() {
 	st.listens = newListener()
-	flag := simple(opRaise, Int64Key(st.wait.keys.flag), 0)
-	flag.undo = st.clean
-	st.session.subscribe(channel(st.wait.keys.flag), st.listens)
-	st.session.add(flag)
+	flag := st.wait.keys.flag
+	st.session.subscribe(flag, st.listens)
+	for _, f := range []int64{st.queue.pool.common, flag} {
+		o := simple(opRaise, Int64Key(f), 0)
+		o.undo = st.clean
+		st.session.add(o)
+	}
 }
 
-// unlisten takes back listen, except for the flag, which goes with the gate.
+// unlisten takes back listen, except for the flags, which go with the gate.
 func (st *standing) unlisten() {
 	if st.listens != nil {
-		st.session.unsubscribe(channel(st.wait.keys.flag), st.listens)
+		st.session.unsubscribe(st.wait.keys.flag, st.listens)
 		st.listens = nil
 	}
 }

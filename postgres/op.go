@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"encoding/binary"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -156,7 +157,7 @@ func (b *batch) add(o *op, stmts *statements) {
 
 // write encodes the batch. Statements that the session has not prepared yet are
 // prepared on the way, in the same round trip.
-func (b *batch) write(fe *pgproto3.Frontend, prepared map[string]bool) {
+func (b *batch) write(fe *pgproto3.Frontend, prepared map[string]bool, common int64) {
 	for i := range b.steps {
 		s := &b.steps[i]
 		if s.stmt == nil { // LISTEN takes no parameters and is not worth a name.
@@ -169,7 +170,7 @@ func (b *batch) write(fe *pgproto3.Frontend, prepared map[string]bool) {
 			fe.SendParse(&pgproto3.Parse{Name: s.stmt.name, Query: s.stmt.text})
 			prepared[s.stmt.name], s.parses = true, true
 		}
-		fe.SendBind(s.bind())
+		fe.SendBind(s.bind(common))
 		fe.SendExecute(&pgproto3.Execute{})
 	}
 	fe.SendSync(&pgproto3.Sync{})
@@ -178,7 +179,7 @@ func (b *batch) write(fe *pgproto3.Frontend, prepared map[string]bool) {
 // binaryFormat is the format of results, and of the parameters of the batch.
 const binaryFormat int16 = 1
 
-func (s *step) bind() *pgproto3.Bind {
+func (s *step) bind(common int64) *pgproto3.Bind {
 	m := &pgproto3.Bind{PreparedStatement: s.stmt.name, ResultFormatCodes: []int16{binaryFormat}}
 	if !s.ops[0].isSimple() {
 		m.Parameters = s.ops[0].args
@@ -191,6 +192,6 @@ func (s *step) bind() *pgproto3.Bind {
 		gates = appendInt8(gates, o.gate)
 	}
 	m.ParameterFormatCodes = []int16{binaryFormat}
-	m.Parameters = [][]byte{codes, ks, gates}
+	m.Parameters = [][]byte{codes, ks, gates, binary.BigEndian.AppendUint64(nil, uint64(common))}
 	return m
 }

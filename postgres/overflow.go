@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 
 	"github.com/distlock/distlock-go/core"
@@ -51,23 +52,30 @@ func (o *overflowed) Wake() (<-chan struct{}, func(), error) {
 		return nil, nil, err
 	}
 	defer o.queue.pool.leave(c)
-	k, l := o.key(), newListener()
+	flag, l := o.key().flag, newListener()
 	l.told.Store(true)
-	flag := simple(opRaise, Int64Key(k.flag), 0)
-	lower := simple(opLower, Int64Key(k.flag), 0)
-	c.subscribe(channel(k.flag), l)
-	if err := c.do(o.ctx, flag); err != nil {
-		c.unsubscribe(channel(k.flag), l)
-		if errors.Is(err, errUnknown) {
-			c.add(lower)
-		}
+	ops := func(code opcode) []*op {
+		return []*op{simple(code, Int64Key(o.queue.pool.common), 0), simple(code, Int64Key(flag), 0)}
+	}
+	stop := func() {
+		c.unsubscribe(flag, l)
+		c.add(ops(opLower)...)
+	}
+	raise := ops(opRaise)
+	c.subscribe(flag, l)
+	c.add(raise...)
+	select {
+	case <-raise[1].done:
+		err = errors.Join(raise[0].err, raise[1].err)
+	case <-o.ctx.Done():
+		err = o.ctx.Err()
+	}
+	if err != nil {
+		stop() // Taking down a flag that does not show does nothing.
 		return nil, nil, err
 	}
 	o.session, o.listener = c.session, l
-	return l.ch, func() {
-		c.unsubscribe(channel(k.flag), l)
-		c.add(lower)
-	}, nil
+	return l.ch, stop, nil
 }
 
 // room reports whether a session to wait on is or may become available.
@@ -93,10 +101,53 @@ func (l *listener) tell() {
 	signal(l.ch)
 }
 
-// subscribe makes l be told of notifications on a channel, and of the end of the
+// listeners are those of one process, by flag. A session that shows a flag itself
+// does not see it, so a release is told within the process, too.
+type listeners struct {
+	mu   sync.Mutex
+	all  map[int64][]*listener
+	some atomic.Bool
+}
+
+func (ls *listeners) tell(flag int64) {
+	if !ls.some.Load() {
+		return
+	}
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for _, l := range ls.all[flag] {
+		l.tell()
+	}
+}
+
+func (ls *listeners) add(flag int64, l *listener) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if ls.all == nil {
+		ls.all = make(map[int64][]*listener)
+	}
+	ls.all[flag] = append(ls.all[flag], l)
+	ls.some.Store(true)
+}
+
+func (ls *listeners) remove(flag int64, l *listener) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if i := slices.Index(ls.all[flag], l); i >= 0 {
+		ls.all[flag] = slices.Delete(ls.all[flag], i, i+1)
+	}
+	if len(ls.all[flag]) == 0 {
+		delete(ls.all, flag)
+	}
+	ls.some.Store(len(ls.all) > 0)
+}
+
+// subscribe makes l be told of releases under a flag, and of the end of the
 // session. The LISTEN is a transaction of its own, so whatever is added later
 // comes after it has taken effect.
-func (s *session) subscribe(name string, l *listener) {
+func (s *session) subscribe(flag int64, l *listener) {
+	s.pool.local.add(flag, l)
+	name := channel(flag)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cause != nil {
@@ -110,7 +161,9 @@ func (s *session) subscribe(name string, l *listener) {
 }
 
 // unsubscribe takes subscribe back.
-func (s *session) unsubscribe(name string, l *listener) {
+func (s *session) unsubscribe(flag int64, l *listener) {
+	s.pool.local.remove(flag, l)
+	name := channel(flag)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := slices.Index(s.listeners[name], l)

@@ -17,6 +17,8 @@ import (
 type pool struct {
 	dialer *dialer
 	opts   *Options
+	common int64     // the flag that is shown whenever another one is
+	local  listeners // to releases of this process
 
 	ctx  context.Context // ends when the pool is closed
 	stop context.CancelFunc
@@ -48,7 +50,7 @@ type opening struct {
 }
 
 func newPool(d *dialer) *pool {
-	p := &pool{dialer: d, opts: d.opts, sessions: make(map[*session]struct{})}
+	p := &pool{dialer: d, opts: d.opts, common: hashKey(d.opts.Namespace, "", "", "flag"), sessions: make(map[*session]struct{})}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	return p
 }

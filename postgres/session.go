@@ -155,7 +155,7 @@ func (s *session) flush() {
 func (s *session) send(b *batch) {
 	b.sent = time.Now()
 	s.flight = append(s.flight, b)
-	b.write(s.fe, s.prepared)
+	b.write(s.fe, s.prepared, s.pool.common)
 	if err := s.fe.Flush(); err != nil {
 		// The reader notices that the connection is closed, and ends the session.
 		_ = s.net.Close()

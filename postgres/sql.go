@@ -27,9 +27,9 @@ const (
 	opShare       opcode = 6 // take k, shared
 	opDrop        opcode = 7 // give up k, exclusive, if it is held
 	opDropRead    opcode = 8 // give up k, shared, if it is held
+	opRaise       opcode = 9 // show a flag: take k, shared, waiting for who looks at it just now
 	opPair        opcode = 16
-	opRaise              = opShare    // show a flag
-	opLower              = opDropRead // take it down
+	opLower              = opDropRead // take the flag down
 	batchRowLimit        = 256
 )
 
@@ -100,19 +100,20 @@ func makeStatements(sequence string) *statements {
 // plus i, and the sequence grows by more than a batch has rows.
 //
 // The aggregate reads every row before the select list above it is evaluated, so
-// the token is younger than every lock of the batch. OFFSET 0 keeps the planner
-// from merging the levels, which would evaluate the operations twice. A function
-// scan returns the rows in the order of the arrays, and nothing here can sort
-// them or run in parallel.
+// the token is younger than every lock of the batch, and the flags are looked at
+// after every release. OFFSET 0 keeps the planner from merging the levels, which
+// would evaluate the operations twice. A function scan returns the rows in the
+// order of the arrays, and nothing here can sort them or run in parallel.
+//
+// To show a flag is to hold it, shared; who can take it exclusively knows that
+// nobody shows it. $4 is the flag that is shown whenever any other one is, so that
+// releases which nobody listens to cost one look for the whole batch.
 func batchSQL() string {
 	var cases strings.Builder
 	for _, k := range []struct {
 		plus opcode
 		key  string
 	}{{0, "k"}, {opPair, "(k >> 32)::int4, k::bit(32)::int4"}} {
-		told := `case when pg_try_advisory_lock(g)
-		then case when pg_advisory_unlock(g) then -2 end
-		else case when pg_notify('` + channelPrefix + `' || to_hex(g), '') is not null then -2 end end`
 		turnstile := func(suffix string) string {
 			return fmt.Sprintf(`case when pg_try_advisory_lock_shared(g)
 		then case when pg_try_advisory_lock%s(%s)
@@ -120,26 +121,35 @@ func batchSQL() string {
 			else case when pg_advisory_unlock_shared(g) then 0 end end
 		else -1 end`, suffix, k.key)
 		}
+		unlock := fmt.Sprintf("case when pg_advisory_unlock(%s) then -2 else -3 end", k.key)
+		unlockShared := fmt.Sprintf("case when pg_advisory_unlock_shared(%s) then -2 else -3 end", k.key)
 		for _, c := range []struct {
 			op   opcode
 			text string
 		}{
 			{opLock, fmt.Sprintf("case when pg_try_advisory_lock(%s) then 1 else 0 end", k.key)},
+			{opUnlock, unlock},
 			{opRead, turnstile("_shared")},
 			{opWrite, turnstile("")},
-			{opUnlock, fmt.Sprintf("case when pg_advisory_unlock(%s) then %s else -3 end", k.key, told)},
-			{opUnlockRead, fmt.Sprintf("case when pg_advisory_unlock_shared(%s) then %s else -3 end", k.key, told)},
+			{opUnlockRead, unlockShared},
 			{opShare, fmt.Sprintf("case when pg_try_advisory_lock_shared(%s) then 1 else 0 end", k.key)},
-			{opDrop, fmt.Sprintf("case when pg_advisory_unlock(%s) then -2 else -3 end", k.key)},
-			{opDropRead, fmt.Sprintf("case when pg_advisory_unlock_shared(%s) then -2 else -3 end", k.key)},
+			{opDrop, unlock},
+			{opDropRead, unlockShared},
+			{opRaise, fmt.Sprintf("case when pg_advisory_lock_shared(%s) is not null then -2 end", k.key)},
 		} {
 			fmt.Fprintf(&cases, "\n\twhen %d then %s", c.op+k.plus, c.text)
 		}
 	}
-	return `select array_agg(r), case when max(r) = 1 then {draw} else 0 end, pg_backend_pid()
-from (select case o` + cases.String() + `
-	else -4 end::int4 as r
-from unnest($1::int4[], $2::int8[], $3::int8[]) as t(o, k, g) offset 0) x`
+	return `select a.r, case when a.best = 1 then {draw} else 0 end, pg_backend_pid(),
+	case when a.least <= -2 then
+		case when pg_try_advisory_lock($4::int8) then case when pg_advisory_unlock($4::int8) then 0 end
+		else (select count(case when pg_try_advisory_lock(g) then pg_advisory_unlock(g)::text
+				else pg_notify('` + channelPrefix + `' || to_hex(g), '')::text end)
+			from unnest($1::int4[], $3::int8[]) as f(o, g) where o % 16 in (4, 5)) end end
+from (select array_agg(r) as r, max(r) as best, min(r) as least
+	from (select case o` + cases.String() + `
+		else -4 end::int4 as r
+	from unnest($1::int4[], $2::int8[], $3::int8[]) as t(o, k, g) offset 0) x offset 0) a`
 }
 
 // permitsSQL takes up to $6 free slots of a semaphore, if nobody queues at its
@@ -185,9 +195,9 @@ const waitDataSQL = `select set_config('lock_timeout', $2::text, true) is null,
 
 // waitQueueSQL takes one slot of a semaphore for the session that is at the
 // head of the queue: it holds the gate ($4) and leaves it when it has a slot.
-// It shows the flag $5 meanwhile, so that releases notify it.
+// It shows the flag $5, and the common one $6, so that releases notify it.
 //
-// $1 base, $2 limit, $3 first, $4 gate, $5 flag.
+// $1 base, $2 limit, $3 first, $4 gate, $5 and $6 flags.
 const waitQueueSQL = `with recursive r(i, slot) as (
 	select 0::int8, -1::int8
 	union all
@@ -196,7 +206,8 @@ const waitQueueSQL = `with recursive r(i, slot) as (
 	from r where slot < 0 and i < $2::int8)
 select array[x.slot], case when x.slot >= 0
 		then case when pg_advisory_unlock($4::int8) is not null
-			then case when pg_advisory_unlock_shared($5::int8) is not null then {draw} end end else 0 end,
+			then case when pg_advisory_unlock_shared($5::int8) is not null
+				then case when pg_advisory_unlock_shared($6::int8) is not null then {draw} end end end else 0 end,
 	pg_backend_pid()
 from (select max(slot) as slot from r offset 0) x`
 
