@@ -142,10 +142,10 @@ func (m Module) prepare(root, version string, modules []Module) error {
 			}
 		}
 	}
+	mod.Cleanup()
 	if len(mod.Replace) > 0 {
 		return fmt.Errorf("%s: go.mod replaces %s, which is no sibling; a release cannot", m.Dir, mod.Replace[0].Old.Path)
 	}
-	mod.Cleanup()
 	data, err := mod.Format()
 	if err != nil {
 		return err
