@@ -19,10 +19,16 @@ all: held quickstart exports+quickstart rates+quickstart report
 loss: the context ended because the lock was lost: true
 loss: and the error says so too
 `,
-	"leader": `leader number 1
-leader number 2
-leader number 3
-tokens grow from leader to leader: true
+	"leader": `a leads
+a was told to stop: true
+b leads, with a greater token: true
+a has ended: true
+b has ended: true
+`,
+	"transfer": `balances: 100 100
+the same account twice: distlock: acquire all "transfer: account 1": invalid: the same lock was given twice, and would wait for itself
+`,
+	"workers": `12 jobs done, at most 3 at a time: true
 `,
 	"fencing": `the late write is refused: true
 the store keeps what was written by the next holder
