@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"os"
+	"os/exec"
 	"os/signal"
 	"syscall"
 	"unsafe"
@@ -44,11 +46,11 @@ func (c *child) run() error {
 	lost := c.hold.Done()
 	for {
 		select {
-		case <-ended:
-			if code := c.cmd.ProcessState.ExitCode(); code != 0 {
-				return &exitError{code: code, err: assigned}
+		case err := <-ended:
+			if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+				return &exitError{code: exit.ExitCode(), err: assigned}
 			}
-			return nil
+			return err
 		case <-c.signals:
 		case <-lost:
 			lost = nil

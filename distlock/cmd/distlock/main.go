@@ -63,7 +63,7 @@ user, which needs no server and excludes the user's processes on this machine.`,
 	}
 	var backend string
 	root.PersistentFlags().StringVar(&backend, "backend", "", "`URL` of the backend (default $DISTLOCK_URL, or files of the user)")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError(cmd, err) })
+	root.SetFlagErrorFunc(usageError)
 	root.SetVersionTemplate("distlock {{.Version}}\n")
 	root.AddCommand(newRun(&backend), newInspect(&backend), newList(&backend), newVersion())
 	for _, cmd := range append(root.Commands(), root) {

@@ -92,6 +92,7 @@ func locks(t *testing.T) string {
 // what os.RemoveAll asks it to.
 func tempDir(t *testing.T) string {
 	t.Helper()
+	//nolint:usetesting // See above.
 	dir, err := os.MkdirTemp("", "distlock-test-*")
 	if err != nil {
 		t.Fatal(err)

@@ -49,12 +49,12 @@ func (n *notice) show(err error) (end func()) {
 // live writes the line anew each second, because its time passes and the holder
 // may change.
 func (n *notice) live(ctx context.Context) {
-	const clear = "\r\x1b[K"
-	defer fmt.Fprint(n.out, clear)
+	const erase = "\r\x1b[K"
+	defer fmt.Fprint(n.out, erase)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
-		fmt.Fprint(n.out, clear+n.fit(n.line(time.Now())))
+		fmt.Fprint(n.out, erase+n.fit(n.line(time.Now())))
 		select {
 		case <-tick.C:
 			n.look(ctx)

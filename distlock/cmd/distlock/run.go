@@ -94,7 +94,7 @@ func (j *job) parse(cmd *cobra.Command, args []string) error {
 	case dash < 0 && len(args) == 1 || dash == len(args):
 		return fmt.Errorf("the COMMAND is missing: distlock run %s -- COMMAND", show(args[0]))
 	case dash < 0:
-		return fmt.Errorf(`there must be "--" before the command: distlock run %s -- %s ...`, show(args[0]), show(args[1]))
+		return fmt.Errorf(`there must be "--" before the command, as in: distlock run %s -- %s`, show(args[0]), show(args[1]))
 	case dash != 1:
 		return fmt.Errorf(`there must be one NAME before "--", not %d`, dash)
 	case j.shared && j.exclusive, given("semaphore") && (j.shared || j.exclusive):

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -159,7 +160,7 @@ func TestRunRefusesBadInput(t *testing.T) {
 		{run(), 64, "the NAME of the lock is missing; see distlock run --help"},
 		{run("a"), 64, "the COMMAND is missing: distlock run a -- COMMAND"},
 		{run("a", "--"), 64, "the COMMAND is missing"},
-		{run("a", "echo", "x"), 64, `there must be "--" before the command: distlock run a -- echo`},
+		{run("a", "echo", "x"), 64, `there must be "--" before the command, as in: distlock run a -- echo`},
 		{run("a", "b", "--", "echo"), 64, `one NAME before "--", not 2`},
 		{run("--", "echo"), 64, `one NAME before "--", not 0`},
 		{append(run("--nonsense", "a"), ok...), 64, "unknown flag: --nonsense"},
@@ -199,7 +200,7 @@ func TestRunRefusesBadInput(t *testing.T) {
 // Without a URL the locks are in a directory of the user.
 func TestDefaultBackend(t *testing.T) {
 	home := tempDir(t)
-	env := append(prepare(t, "").Env, "XDG_STATE_HOME="+home, "HOME="+home, "LocalAppData="+home)
+	env := slices.Concat(prepare(t, "").Env, []string{"XDG_STATE_HOME=" + home, "HOME=" + home, "LocalAppData=" + home})
 	cmd := prepare(t, "", "run", "a", "--", self(t), asHolder)
 	cmd.Env = env
 	holder := launch(t, cmd)

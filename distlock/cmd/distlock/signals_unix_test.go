@@ -195,7 +195,7 @@ func TestLostLock(t *testing.T) {
 		mode, script, says string
 		code               int
 	}{
-		{"kill", `trap 'echo caught' TERM; ` + background + `wait; wait; wait`, "; killing the command", 79},
+		{"kill", `trap 'echo caught' TERM; ` + background + `while :; do wait; done`, "; killing the command", 79},
 		{"signal", `trap 'exit 3' TERM; ` + background + `wait`, "; telling the command to end", 79},
 		{"warn", background + `read -r line; kill $!; exit 3`, "; the command goes on unguarded", 3},
 	} {
@@ -282,7 +282,7 @@ func unlink(t *testing.T, dir string) {
 func pids(t *testing.T, x *tool) []int {
 	t.Helper()
 	var all []int
-	for _, word := range strings.Fields(x.expect(x.out, "")) {
+	for word := range strings.FieldsSeq(x.expect(x.out, "")) {
 		pid, err := strconv.Atoi(word)
 		if err != nil {
 			t.Fatal(err)
