@@ -123,7 +123,7 @@ func (r *run) start(i int) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(r.Worker, string(job)) //nolint:noctx // It is killed, or asked to stop.
+	cmd := exec.Command(r.Worker, string(job))
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {

@@ -384,13 +384,11 @@ func TestTLS(t *testing.T) {
 	release(t, acquire(t, p.NewLock("a")))
 	_, err := redis.Open(patient(t), url, quick())
 	is(t, err, redis.Unreachable)
-	var unknown x509.UnknownAuthorityError
-	if !errors.As(err, &unknown) {
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); !ok {
 		t.Errorf("a certificate that nobody vouches for: %v", err)
 	}
 	_, err = redis.Open(patient(t), url+"?server_name=other&ca="+filepath.Join(dir, "cert.pem"), quick())
-	var wrong x509.HostnameError
-	if !errors.As(err, &wrong) {
+	if _, ok := errors.AsType[x509.HostnameError](err); !ok {
 		t.Errorf("a certificate of another server: %v", err)
 	}
 }

@@ -114,7 +114,7 @@ func (n *node) code() uint64 {
 type key [nodes + 1]uint64
 
 // key packs a state.
-func (s *state) key() key {
+func (s state) key() key {
 	var k key
 	for i := range s.nodes {
 		k[i] = s.nodes[i].code()
@@ -140,7 +140,7 @@ func (s *state) key() key {
 }
 
 // votes counts the nodes of which is says so.
-func (s *state) votes(is func(n *node) bool) int {
+func (s state) votes(is func(n *node) bool) int {
 	count := 0
 	for i := range s.nodes {
 		if is(&s.nodes[i]) {

@@ -114,7 +114,7 @@ func TestSlowerThanTheLease(t *testing.T) { // E48
 func TestPartialGrantIsGivenBack(t *testing.T) { // E49
 	f := newFleet(t, 3)
 	p, q := f.open(t), f.open(t)
-	other := redis.Options(f.opts)
+	other := f.opts
 	held := f.RedisNodes[1].Client()
 	defer held.Close()
 	held2 := f.RedisNodes[2].Client()

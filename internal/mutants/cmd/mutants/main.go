@@ -27,8 +27,8 @@ func main() {
 	timeout := flag.Duration("timeout", 30*time.Second, "of the tests of one package")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	survivors, err := run(ctx, *dir, *list, *only, *jobs, *timeout, flag.Args())
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(2)
