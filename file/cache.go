@@ -1,9 +1,6 @@
 package file
 
 import (
-	"errors"
-	"io/fs"
-	"path/filepath"
 	"sync"
 
 	"github.com/distlock/distlock-go/file/internal/flock"
@@ -154,27 +151,18 @@ func (c *cache) clear() bool {
 	}
 }
 
-// open opens the file, and makes it and the directory. Others may remove both at
-// the same time.
+// open opens the file.
 func (c *cache) open(name string) (*lockfile, error) {
-	var err error
-	for range 100 {
-		var remote string
-		if remote, err = c.p.folder.use(); err != nil {
-			return nil, err
-		}
-		var f *flock.File
-		f, err = flock.Open(filepath.Join(c.p.folder.path, name), c.p.opts.Mode)
-		switch {
-		case err == nil:
-			return newLockfile(c.p, name, f, remote == "")
-		case errors.Is(err, fs.ErrNotExist):
-			c.p.folder.missing()
-		case !tooManyOpen(err) || !c.clear():
-			return nil, err
-		}
+	f, err := c.p.openFile(name)
+	if err != nil {
+		return nil, err
 	}
-	return nil, err
+	remote, err := c.p.folder.use()
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return newLockfile(c.p, name, f, remote == "")
 }
 
 // newLockfile wraps an open file, which it closes if that fails.

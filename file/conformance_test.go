@@ -5,33 +5,54 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/distlock/distlock-go/core"
 	"github.com/distlock/distlock-go/core/locktest"
 )
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv("DISTLOCK_FILE_HOLD"); dir != "" {
+		holdForever(dir)
+	}
 	locktest.Main(m, func(dir string, o core.Observer) (core.Provider, error) {
+		if there, ok := strings.CutPrefix(dir, "remote:"); ok {
+			return newRemote(there, &Options{Observer: o})
+		}
 		return New(dir, &Options{Observer: o})
 	})
 }
 
 func TestConformance(t *testing.T) {
 	dir := t.TempDir()
-	locktest.Run(t, harness(dir, nil))
+	locktest.Run(t, harness(dir, New))
+}
+
+// On a network file system nothing is mapped and nothing is told: waiters poll,
+// and the probe finds what is lost.
+func TestConformanceOnNetworkFileSystem(t *testing.T) {
+	dir := t.TempDir()
+	h := harness(dir, newRemote)
+	h.Process = "remote:" + dir
+	locktest.Run(t, h)
+}
+
+// newRemote takes a local directory for one on a network file system.
+func newRemote(dir string, o *Options) (*Provider, error) {
+	o.CheckInterval, o.PollInterval = 5*time.Millisecond, 5*time.Millisecond
+	p, err := New(dir, o)
+	if err == nil {
+		p.folder.kind = func(string) string { return "test" }
+	}
+	return p, err
 }
 
 // harness reaches the locks of a directory.
-func harness(dir string, opts *Options) locktest.Harness {
+func harness(dir string, open func(string, *Options) (*Provider, error)) locktest.Harness {
 	return locktest.Harness{
 		Open: func(t testing.TB, o core.Observer) core.Provider {
 			t.Helper()
-			var with Options
-			if opts != nil {
-				with = *opts
-			}
-			with.Observer = o
-			p, err := New(dir, &with)
+			p, err := open(dir, &Options{Observer: o})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -61,7 +61,7 @@ func (e *events) add(lf *lockfile) (*fswatch.Watch, error) {
 		}
 		e.watcher = w
 	}
-	return lf.watchBy(e.watcher)
+	return watchFile(e.watcher, lf.f, lf.event)
 }
 
 // none reports whether this platform has no events at all: there, polling is the

@@ -8,14 +8,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
-
-	"github.com/distlock/distlock-go/file/internal/host"
 )
 
 // A folder is the directory with the lock files.
 type folder struct {
 	path string
-	mode fs.FileMode // of files
+	mode fs.FileMode              // of files
+	kind func(path string) string // host.Remote; tests have others
 
 	mu     sync.Mutex
 	ready  bool
@@ -30,13 +29,18 @@ func (d *folder) use() (remote string, err error) {
 	if d.ready {
 		return d.remote, nil
 	}
-	if err := d.make(); err != nil {
+	for range attempts {
+		if err = d.make(); err == nil {
+			err = d.check()
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			break // Others may make it or remove it at the same time.
+		}
+	}
+	if err != nil {
 		return "", err
 	}
-	if err := d.check(); err != nil {
-		return "", err
-	}
-	d.remote, d.ready = host.Remote(d.path), true
+	d.remote, d.ready = d.kind(d.path), true
 	return d.remote, nil
 }
 
@@ -47,24 +51,22 @@ func (d *folder) missing() {
 	d.mu.Unlock()
 }
 
-// make makes the directory. Others may make it or remove it at the same time.
+// make makes the directory unless it is there.
 func (d *folder) make() error {
-	for range 100 {
-		err := os.Mkdir(d.path, 0o700)
-		if err == nil && d.perm() != 0o700 {
-			return os.Chmod(d.path, d.perm())
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			if errors.Is(err, fs.ErrExist) {
-				return nil
-			}
-			return err
-		}
-		if err := os.MkdirAll(filepath.Dir(d.path), d.perm()&^fs.ModeSticky|0o700); err != nil {
-			return err
-		}
+	err := os.Mkdir(d.path, 0o700)
+	switch {
+	case err == nil && d.perm() != 0o700:
+		return os.Chmod(d.path, d.perm())
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
 	}
-	return &fs.PathError{Op: "mkdir", Path: d.path, Err: errors.New("it is removed again and again")}
+	above := os.MkdirAll(filepath.Dir(d.path), d.perm()&^fs.ModeSticky|0o700)
+	if above == nil || errors.Is(above, fs.ErrExist) {
+		return err // Try again.
+	}
+	return above
 }
 
 // perm returns the permissions of the directory that go with those of its files.

@@ -47,7 +47,7 @@ func (p *Provider) GC(ctx context.Context, olderThan time.Duration) (removed int
 
 // ours matches the names of the files that this package makes, but the ledger's.
 func ours() *regexp.Regexp {
-	return regexp.MustCompile(`^[a-z0-9_-]{1,20}-[a-z2-7]{32}\.(lock|rw|sem)(\.gate|\.[0-9]+)?(\.tmp-[A-Z2-7]{8})?$`)
+	return regexp.MustCompile(`^[a-z0-9_-]{1,20}-[a-z2-7]{32}\.(lock|rw|sem)(\.gate|\.[0-9]+)?(\.tmp-[A-Z2-7]{8})?$|^check-[A-Z2-7]{8}$`)
 }
 
 // collect removes a file if it is free and was not used since.

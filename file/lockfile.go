@@ -2,6 +2,7 @@ package file
 
 import (
 	"errors"
+	"io/fs"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -246,13 +247,16 @@ func (lf *lockfile) held() error {
 // is made again, empty.
 func (lf *lockfile) do(use func()) error {
 	err := lf.page.Do(use)
-	if errors.Is(err, page.ErrFault) {
-		if err := page.Extend(lf.f); err != nil {
-			return unavailable(err)
-		}
-		err = lf.page.Do(use)
+	if !errors.Is(err, page.ErrFault) {
+		return err
 	}
-	return unavailable(err)
+	if err := page.Repair(lf.f); err != nil {
+		return unavailable(err)
+	}
+	if err := lf.page.Do(use); err != nil {
+		return unavailable(&fs.PathError{Op: "access", Path: lf.f.Path(), Err: err})
+	}
+	return nil
 }
 
 // setFlag sets one of the page's flags, which are hints: failing is no error.

@@ -2,6 +2,7 @@ package file
 
 import (
 	"errors"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/distlock/distlock-go/core"
@@ -59,7 +60,7 @@ func (p *Provider) setUp(dir string, opts *Options) (err error) {
 	if err != nil {
 		return err
 	}
-	p.folder = &folder{path: dir, mode: p.opts.Mode}
+	p.folder = &folder{path: dir, mode: p.opts.Mode, kind: host.Remote}
 	p.files = newCache(p, p.opts.IdleFiles)
 	p.ledger.p, p.events.p, p.probe.p = p, p, p
 	p.owner = newOwnerRecord(p.opts.Owner)
@@ -98,15 +99,22 @@ func (p *Provider) Close() error {
 	return err
 }
 
-// openFile opens a file of the directory outside of the cache, and makes it if it
-// is missing.
-func (p *Provider) openFile(name string) (*flock.File, error) {
-	if _, err := p.folder.use(); err != nil {
-		return nil, err
+// openFile opens a file of the directory, and makes it and the directory if need
+// be. Others may remove both at the same time.
+func (p *Provider) openFile(name string) (f *flock.File, err error) {
+	for range attempts {
+		if _, err = p.folder.use(); err != nil {
+			return nil, err
+		}
+		f, err = flock.Open(filepath.Join(p.folder.path, name), p.opts.Mode)
+		switch {
+		case err == nil:
+			return f, nil
+		case errors.Is(err, fs.ErrNotExist):
+			p.folder.missing()
+		case !tooManyOpen(err) || !p.files.clear():
+			return nil, err
+		}
 	}
-	f, err := flock.Open(filepath.Join(p.folder.path, name), p.opts.Mode)
-	if err != nil {
-		p.folder.missing()
-	}
-	return f, err
+	return nil, err
 }

@@ -106,6 +106,9 @@ func (lf *lockfile) intact() bool {
 func (lf *lockfile) refill(c *claim) (token uint64, err error) {
 	p := lf.page
 	err = lf.p.ledger.locked(func(l *ledgerLock) error {
+		if err := page.Fit(lf.f); err != nil {
+			return err
+		}
 		var most uint64
 		var known bool
 		err := lf.do(func() {

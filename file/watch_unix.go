@@ -2,8 +2,11 @@
 
 package file
 
-import "github.com/distlock/distlock-go/file/internal/fswatch"
+import (
+	"github.com/distlock/distlock-go/file/internal/flock"
+	"github.com/distlock/distlock-go/file/internal/fswatch"
+)
 
-func (lf *lockfile) watchBy(w *fswatch.Watcher) (*fswatch.Watch, error) {
-	return w.Add(lf.f.FD(), lf.f.Path(), lf.event)
+func watchFile(w *fswatch.Watcher, f *flock.File, notify func(fswatch.Event)) (*fswatch.Watch, error) {
+	return w.Add(f.FD(), f.Path(), notify)
 }

@@ -108,12 +108,18 @@ func (f *File) TryLock(shared bool) (bool, error) {
 		return true, nil
 	case errors.Is(err, unix.EWOULDBLOCK):
 		return false, nil
-	case errors.Is(err, unix.ENOTSUP), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS),
-		errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOLCK):
-		return false, unsupported(f.path, err)
-	default:
-		return false, &fs.PathError{Op: "lock", Path: f.path, Err: err}
 	}
+	return false, lockError(f.path, err)
+}
+
+// lockError says that a file system has no locks, if that is what err means.
+func lockError(path string, err error) error {
+	for _, no := range []error{unix.ENOTSUP, unix.EOPNOTSUPP, unix.ENOSYS, unix.EINVAL, unix.ENOLCK} {
+		if errors.Is(err, no) {
+			return unsupported(path, err)
+		}
+	}
+	return &fs.PathError{Op: "lock", Path: path, Err: err}
 }
 
 // Unlock gives the lock up. If it fails the file should be closed, which gives

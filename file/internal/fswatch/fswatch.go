@@ -29,6 +29,14 @@ type Watch struct {
 	due  time.Time
 }
 
+// wanted returns what of an event a watch wants to be told of.
+func (x *Watch) wanted(what Event) Event {
+	if !x.listen {
+		what &^= Freed
+	}
+	return what
+}
+
 // The kernel tells that a file is being closed just before it gives up the lock,
 // so whoever then tries at once comes too early. After a close Freed is told
 // again, after these pauses.

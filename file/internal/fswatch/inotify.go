@@ -180,10 +180,10 @@ func (w *Watcher) all() (all []*Watch) {
 }
 
 // tell calls notify of the watches that whom returns, which is called with the
-// mutex held.
+// mutex held, with what they want to be told of.
 func (w *Watcher) tell(what Event, whom func() []*Watch) {
 	w.mu.Lock()
-	told := whom()
+	told := slices.DeleteFunc(whom(), func(x *Watch) bool { return x.wanted(what) == 0 })
 	w.mu.Unlock()
 	for _, x := range told {
 		x.notify(what)

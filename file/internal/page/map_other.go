@@ -7,8 +7,11 @@ import "github.com/distlock/distlock-go/file/internal/flock"
 // Map returns the page of f, which is not mapped here.
 func Map(f *flock.File) (*Page, error) { return Copy(f), nil }
 
-// Extend does nothing: a copy of a page does without the page.
-func Extend(*flock.File) error { return nil }
+// Fit does nothing: a copy of a page does without the page.
+func Fit(*flock.File) error { return nil }
+
+// Repair does nothing: a copy of a page does without the page.
+func Repair(*flock.File) error { return nil }
 
 // Close does nothing.
 func (p *Page) Close() error { return nil }

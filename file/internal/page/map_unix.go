@@ -9,18 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Map returns the page of f, mapped if the file system can do that. It gives the
-// file the page if that is missing, so that no later access needs room on the
-// disk.
+// Map returns the page of f, mapped if the file system can do that.
 func Map(f *flock.File) (*Page, error) {
-	size, err := f.Size()
-	if err != nil {
+	if err := Fit(f); err != nil {
 		return nil, err
-	}
-	if size < Size {
-		if err := Extend(f); err != nil {
-			return nil, err
-		}
 	}
 	mem, err := unix.Mmap(f.FD(), 0, Size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
@@ -29,14 +21,28 @@ func Map(f *flock.File) (*Page, error) {
 	return &Page{mem: mem}, nil
 }
 
-// Extend gives a file that is too short its page. Truncating to a greater size
-// overwrites nothing that another process may write at the same time; the last
-// byte, which has no meaning, makes the file system find room now.
-func Extend(f *flock.File) error {
-	if err := f.Truncate(Size); err != nil {
+// Fit gives a file that is too short its page. What is in memory beyond the end
+// of a file may be forgotten at any time, and beyond the page that the end is in
+// it is a fault.
+func Fit(f *flock.File) error {
+	size, err := f.Size()
+	if err != nil || size >= Size {
 		return err
 	}
-	_, err := f.WriteAt([]byte{0}, flock.RingOffset)
+	return Repair(f)
+}
+
+// Repair gives a file its page, and room for it on the disk; the error says why
+// that cannot be. It overwrites nothing that another process may write at the same
+// time: only the last byte, which has no meaning.
+func Repair(f *flock.File) error {
+	size, err := f.Size()
+	if err == nil && size < Size {
+		err = f.Truncate(Size)
+	}
+	if err == nil {
+		_, err = f.WriteAt([]byte{0}, flock.RingOffset)
+	}
 	return err
 }
 

@@ -78,7 +78,7 @@ func (p *Page) fault(cause any) error {
 	if !ok || f.Addr() < start || f.Addr() >= start+uintptr(len(p.mem)) {
 		panic(cause)
 	}
-	return fmt.Errorf("%w: %w", ErrFault, f)
+	return ErrFault
 }
 
 // doCopy reads the page, lets it be used, and writes back what has changed.

@@ -84,7 +84,7 @@ func TestTruncationIsAnErrorAndNoCrash(t *testing.T) {
 	if !errors.Is(err, ErrFault) || went {
 		t.Fatalf("a store to a page that is gone: %v", err)
 	}
-	if err := Extend(f); err != nil {
+	if err := Fit(f); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Do(func() { p.Store(64, 1) }); err != nil {

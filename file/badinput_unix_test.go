@@ -1,0 +1,272 @@
+//go:build linux || darwin || freebsd
+
+package file
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/file/internal/flock"
+	"golang.org/x/sys/unix"
+)
+
+// asNobody runs the rest of a test as a user who is not root, to whom permissions
+// mean something: in a copy of this program, if this is root. It reports whether
+// the caller is that user.
+func asNobody(t *testing.T) bool {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return true
+	}
+	dir := t.TempDir()
+	for d := dir; len(d) > len(os.TempDir()); d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o777|fs.ModeSticky); err != nil {
+			t.Fatal(err)
+		}
+	}
+	program, err := os.ReadFile(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(dir, "test")
+	if err := os.WriteFile(copied, program, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(copied, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), copied, "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+	cmd.Dir = dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Errorf("as nobody: %v\n%s", err, out)
+	}
+	return false
+}
+
+// Scenarios 86 and 112: no permission is an error, and no hang.
+func TestNoPermission(t *testing.T) {
+	if !asNobody(t) {
+		return
+	}
+	dir := t.TempDir()
+	chmod := func(path string, mode fs.FileMode) {
+		t.Helper()
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := provider(t, dir, nil)
+	release(t, try(t, p.NewLock("a")))
+	p.files.clear()
+
+	chmod(dir, 0o500) // What is there can be locked, nothing new be made.
+	release(t, try(t, p.NewLock("a")))
+	err := refuses(t, p.NewLock("b"), core.ErrUnavailable, fs.ErrPermission)
+	names(t, err, dir, "Options.Mode")
+	if err := p.Check(t.Context()); !errors.Is(err, core.ErrUnavailable) {
+		t.Errorf("Check: %v", err)
+	}
+	refuses(t, provider(t, filepath.Join(dir, "sub"), nil).NewLock("a"), core.ErrUnavailable, fs.ErrPermission)
+	chmod(dir, 0o700)
+
+	p.files.clear()
+	path := mainPath(dir, core.KindLock, "a")
+	chmod(path, 0o400)
+	names(t, refuses(t, p.NewLock("a"), core.ErrUnavailable, fs.ErrPermission), path)
+	chmod(path, 0o600)
+	release(t, try(t, p.NewLock("a")))
+}
+
+// A directory from which anybody can remove files is refused, unless it has the
+// sticky bit.
+func TestWorldWritableDirectory(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	names(t, refuses(t, provider(t, dir, nil).NewLock("a"), core.ErrUnavailable), dir, "chmod")
+	if err := os.Chmod(dir, 0o777|fs.ModeSticky); err != nil {
+		t.Fatal(err)
+	}
+	release(t, try(t, provider(t, dir, nil).NewLock("a")))
+}
+
+func TestModes(t *testing.T) {
+	old := unix.Umask(0o027)
+	defer unix.Umask(old)
+	for mode, of := range map[fs.FileMode]fs.FileMode{
+		0:     fs.ModeDir | 0o700,
+		0o600: fs.ModeDir | 0o700,
+		0o660: fs.ModeDir | 0o770,
+		0o666: fs.ModeDir | fs.ModeSticky | 0o777,
+	} {
+		dir := filepath.Join(t.TempDir(), "locks")
+		p := provider(t, dir, &Options{Mode: mode})
+		release(t, try(t, p.NewSemaphore("a", 1)))
+		info, err := os.Stat(dir)
+		if err != nil || info.Mode() != of {
+			t.Errorf("for files of mode %v the directory has mode %v, %v; want %v", mode, info.Mode(), err, of)
+		}
+		for _, name := range append(files(t, dir), ledgerName) {
+			info, err := os.Stat(filepath.Join(dir, name))
+			if want := cmp.Or(mode, 0o600); err != nil || info.Mode() != want {
+				t.Errorf("%s has mode %v, %v; want %v", name, info.Mode(), err, want)
+			}
+		}
+	}
+}
+
+// Scenario 111: a symbolic link is not followed, wherever it stands.
+func TestSymlinkIsRefused(t *testing.T) {
+	for _, kind := range kinds {
+		dir := t.TempDir()
+		victim := filepath.Join(t.TempDir(), "victim")
+		p := provider(t, dir, nil)
+		path := mainPath(dir, kind, "a")
+		if err := os.Symlink(victim, path); err != nil {
+			t.Fatal(err)
+		}
+		names(t, refuses(t, of(p, kind), core.ErrUnavailable, flock.ErrSymlink), path, "symbolic link", "remove it")
+		if _, err := os.Lstat(victim); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the target was made: %v", err)
+		}
+	}
+}
+
+// A pipe does not block the acquire.
+func TestPipeIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	p := provider(t, dir, nil)
+	path := mainPath(dir, core.KindLock, "a")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	names(t, refuses(t, p.NewLock("a"), core.ErrUnavailable, flock.ErrNotFile), path)
+}
+
+// Scenario 58: when no more files can be opened those that are idle are closed;
+// if that does not help it is an error, after which all is well again.
+func TestTooManyOpenFiles(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("descriptors are counted by /proc")
+	}
+	var was unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	before := descriptors(t)
+	low := was
+	low.Cur = uint64(before) + 30
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &low); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
+			t.Error(err)
+		}
+	}()
+	p, err := New(t.TempDir(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		release(t, try(t, p.NewLock(string(rune('a'+i)))))
+	}
+	var held []core.Handle
+	for i := range 100 {
+		h, err := p.NewLock(string(rune('a' + i))).TryAcquire(t.Context())
+		if err != nil {
+			if !errors.Is(err, core.ErrUnavailable) || !errors.Is(err, syscall.EMFILE) {
+				t.Errorf("%v, want ErrUnavailable and EMFILE", err)
+			}
+			names(t, err, "ulimit -n")
+			break
+		}
+		held = append(held, h)
+	}
+	if len(held) < 10 || len(held) > 30 {
+		t.Errorf("%d locks could be held", len(held))
+	}
+	for _, h := range held {
+		release(t, h)
+	}
+	release(t, try(t, p.NewLock("again")))
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	if n := descriptors(t); n > before {
+		t.Errorf("%d descriptors were open before, %d are now", before, n)
+	}
+}
+
+// No more files stay open than are wanted, and none after Close.
+func TestIdleFilesAreBounded(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("descriptors are counted by /proc")
+	}
+	before := descriptors(t)
+	p, err := New(t.TempDir(), &Options{IdleFiles: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 50 {
+		release(t, try(t, p.NewLock(string(rune('a'+i)))))
+		release(t, try(t, p.NewSemaphore(string(rune('a'+i)), 3)))
+	}
+	if n := descriptors(t) - before; n > 5+4 { // The ledger, inotify and the runtime's poller.
+		t.Errorf("%d descriptors are open", n)
+	}
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := descriptors(t) - before; n > 2 { // The poller, if it was the first to need it.
+		t.Errorf("%d descriptors are open after Close", n)
+	}
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(fds)
+}
+
+// A file system without locks is an error that matches errors.ErrUnsupported.
+func TestUnsupportedFileSystem(t *testing.T) {
+	err := unavailable(&fs.PathError{Op: "lock", Path: "x", Err: errors.Join(errors.ErrUnsupported, syscall.ENOTSUP)})
+	if !errors.Is(err, core.ErrUnavailable) || !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("%v", err)
+	}
+	names(t, err, "local disk")
+}
+
+// Scenario 114: an acquire that is interrupted by signals goes on.
+func TestSignals(t *testing.T) {
+	p := provider(t, t.TempDir(), nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	go func() {
+		for ctx.Err() == nil {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGURG)
+		}
+	}()
+	for ctx.Err() == nil {
+		release(t, try(t, p.NewLock("a")))
+	}
+}
