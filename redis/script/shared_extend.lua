@@ -15,7 +15,7 @@ for i = 1, #ARGV do
   if type(till) == 'string' and tonumber(till) > now then
     redis.call('PEXPIRE', state, math.max(redis.call('PTTL', state), @LEASE@ + 1000))
     redis.call('ZADD', state, 'XX', now + @LEASE@, ARGV[i])
-    redis.call('PEXPIRE', KEYS[2 * i], @RETENTION@)
+    if redis.call('PTTL', KEYS[2 * i]) < @RETENTION@ / 2 then redis.call('PEXPIRE', KEYS[2 * i], @RETENTION@) end
     reply[i] = 1
   end
 end
