@@ -59,7 +59,7 @@ testenv:
 # --- Checks ------------------------------------------------------------------
 
 .PHONY: check
-check: fmt-check vet lint tidy-check sync-check standalone platforms repo-check ## Everything that needs no server: format, lint, tidiness, builds
+check: fmt-check vet lint tidy-check sync-check standalone platforms repo-check model ## Everything that needs no server: format, lint, tidiness, builds
 
 .PHONY: fmt-check
 fmt-check: ## Fail if a file is not formatted by gofmt
@@ -112,6 +112,10 @@ platforms: ## Build the published modules, and compile their tests, for the othe
 .PHONY: repo-check
 repo-check: ## Check the repository itself: licence copies, go.mod files, no path of anybody's machine
 	$(GO) test -count=1 ./internal/repo
+
+.PHONY: model
+model: ## Search all states of a small RedLock for violations, with each rule and without
+	$(GO) test -count=1 ./internal/redlockmodel
 
 # --- Tools -------------------------------------------------------------------
 
