@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -85,7 +86,7 @@ func (s *session) ready() error {
 	s.flight = append(s.flight[:0:0], s.flight[1:]...)
 	if b.err == nil && b.current != len(b.steps) {
 		s.mu.Unlock()
-		return fmt.Errorf("%w: %d of %d statements were answered", errReply, b.current, len(b.steps))
+		return s.endWith(b, fmt.Errorf("%w: %d of %d statements were answered", errReply, b.current, len(b.steps)))
 	}
 	if b.err == nil {
 		s.flush()
@@ -96,6 +97,29 @@ func (s *session) ready() error {
 	}
 	finish(b.ops(), nil)
 	return nil
+}
+
+// endWith ends the session because of a batch that is not in flight any more, and
+// returns the cause.
+func (s *session) endWith(b *batch, err error) error {
+	s.end(err)
+	s.mu.Lock()
+	cause := s.cause // The session may have ended before, by another one.
+	s.mu.Unlock()
+	finish(b.ops(), cause)
+	return cause
+}
+
+// inFlight reports whether the server has not answered o yet.
+func (s *session) inFlight(o *op) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.flight {
+		if slices.Contains(b.ops(), o) {
+			return true
+		}
+	}
+	return slices.Contains(s.pending, o)
 }
 
 // row reads the one row that each statement returns. The second column is the
@@ -174,7 +198,7 @@ func (s *session) reconcile(b *batch) error {
 		}
 		more, ok := o.undo()
 		if !ok {
-			return fmt.Errorf("it is not known what the session holds after an error: %w", b.err)
+			return s.endWith(b, fmt.Errorf("it is not known what the session holds after an error: %w", b.err))
 		}
 		undo = append(undo, more...)
 	}

@@ -234,9 +234,13 @@ func (st *standing) blocking(stmt *statement, k int64, more ...int64) *op {
 	return o
 }
 
-// clean is the undo of a wait on a session that has nothing it should keep.
+// clean is the undo of a wait on a session that has nothing it should keep. A
+// request to cancel the wait may arrive late and hit the undo, which is then
+// repeated, once.
 func (st *standing) clean() ([]*op, bool) {
-	return []*op{special(st.session.stmts.unlockAll).must()}, true
+	o := special(st.session.stmts.unlockAll)
+	o.undo = func() ([]*op, bool) { return []*op{special(st.session.stmts.unlockAll).must()}, true }
+	return []*op{o}, true
 }
 
 func (st *standing) lockOp() *op {
@@ -352,14 +356,16 @@ func (st *standing) leave() progress {
 // cancel makes the server end a statement that waits. The request goes over a
 // connection of its own and may arrive before the statement does, and then has no
 // effect, so it is repeated until the outcome is there. The server signals the
-// process before it answers the request, so none of them can hit the next
-// statement. If the server cannot be asked the session is ended instead.
+// process before it answers the request, so that hardly one can hit the next
+// statement; whatever statement it is, it is undone or made again. If the server cannot be asked the session is ended instead.
 func (st *standing) cancel(o *op) {
 	const patience = 3 * time.Second
 	ctx, stop := context.WithTimeout(context.Background(), patience)
 	defer stop()
 	for !o.resolved() {
-		_ = st.session.conn.CancelRequest(ctx)
+		if st.session.inFlight(o) {
+			_ = st.session.conn.CancelRequest(ctx)
+		}
 		select {
 		case <-o.done:
 		case <-time.After(20 * time.Millisecond):
