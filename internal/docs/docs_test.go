@@ -75,6 +75,51 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
+// The first command of the README needs nothing but Go, and does what it says.
+func TestFirstCommandRuns(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(page), "```sh\n")
+	line, _, _ := strings.Cut(block, "\n")
+	_, says, ok := strings.Cut(line, ` -- echo "`)
+	if !strings.HasPrefix(line, "go run ./distlock/cmd/distlock run ") || !ok {
+		t.Fatalf("the first command is %q", line)
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir(), "DISTLOCK_URL=")
+	if out, err := cmd.CombinedOutput(); err != nil || string(out) != strings.TrimSuffix(says, `"`)+"\n" {
+		t.Errorf("%s\n%v: %s", line, err, out)
+	}
+}
+
+var caseName = regexp.MustCompile("`([a-z]+(?:-[a-z]+){2,})`")
+
+// A case of the conformance suite that is named exists too.
+func TestTheCasesThatAreNamedExist(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root, "core/locktest/*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var suite strings.Builder
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		suite.Write(text)
+	}
+	for page, text := range pages(t) {
+		for _, m := range caseName.FindAllStringSubmatch(text, -1) {
+			if !strings.Contains(suite.String(), `"`+m[1]+`"`) {
+				t.Errorf("%s names the case %s, which does not exist", page, m[1])
+			}
+		}
+	}
+}
+
 var testName = regexp.MustCompile("`((?:Test|Benchmark|Fuzz)[A-Z][A-Za-z0-9]*)`")
 
 // A claim that names a test stands on one that exists.
