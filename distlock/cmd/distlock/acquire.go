@@ -51,14 +51,15 @@ func (j *job) acquire(ctx context.Context, p distlock.Provider, signals <-chan o
 }
 
 // obtain tries once, to learn without any delay whether there is somebody to
-// wait for, and then waits.
+// wait for, and then waits. A backend that is not ready may become so.
 func (j *job) obtain(ctx context.Context, p distlock.Provider) (distlock.Handle, error) {
 	lock, kind := j.object(p)
 	h, err := lock.TryAcquire(ctx)
-	if j.try || !errors.Is(err, distlock.ErrNotAcquired) {
+	busy := errors.Is(err, distlock.ErrNotAcquired)
+	if j.try || !busy && !errors.Is(err, distlock.ErrUnavailable) {
 		return h, err
 	}
-	if !j.quiet {
+	if busy && !j.quiet {
 		inspector, _ := p.(distlock.Inspector)
 		notice := &notice{out: os.Stderr, name: j.name, kind: kind, inspector: inspector}
 		defer notice.show(err)()

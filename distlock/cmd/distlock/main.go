@@ -24,10 +24,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 )
 
@@ -35,6 +37,7 @@ func main() {
 	if guard(os.Args) {
 		return
 	}
+	redis.SetLogger(silent{})
 	root := newRoot()
 	err := root.Execute()
 	if err == nil {
@@ -54,7 +57,9 @@ func newRoot() *cobra.Command {
 		Long: `Run a command while holding a lock, and see who holds what.
 
 Without --backend or DISTLOCK_URL the locks are files in a directory of the
-user, which needs no server and excludes the user's processes on this machine.`,
+user, which needs no server and excludes the user's processes on this machine.
+A URL with a password is better put into DISTLOCK_URL, because everybody can see
+the command lines of a machine.`,
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -88,12 +93,19 @@ func usageError(cmd *cobra.Command, err error) error {
 	return &exitError{code: codeUsage, err: fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 }
 
-// message returns what to print of an error. The errors of the library already
-// begin with the name of the program.
+// message returns what to print of an error, in one line. The errors of the
+// library already begin with the name of the program.
 func message(err error) string {
-	text := err.Error()
+	text := strings.ReplaceAll(err.Error(), "\n", "; ")
 	if text == "" || strings.HasPrefix(text, "distlock: ") {
 		return text
 	}
 	return "distlock: " + text
 }
+
+// silent keeps the Redis driver from writing to standard error what it returns
+// as an error too.
+type silent struct{}
+
+// Printf implements the driver's logger.
+func (silent) Printf(context.Context, string, ...any) {}

@@ -33,16 +33,26 @@ func (n *notice) show(err error) (end func()) {
 	if held, ok := errors.AsType[*distlock.HeldError](err); ok {
 		n.holders = []distlock.Holder{held.Holder}
 	}
-	if !term.IsTerminal(int(n.out.Fd())) || os.Getenv("TERM") == "dumb" {
-		fmt.Fprintln(n.out, "distlock: "+n.line(time.Now()))
-		return func() {}
+	write := n.once
+	if term.IsTerminal(int(n.out.Fd())) && os.Getenv("TERM") != "dumb" {
+		write = n.live
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var writer sync.WaitGroup
-	writer.Go(func() { n.live(ctx) })
+	writer.Go(func() { write(ctx) })
 	return func() {
 		cancel()
 		writer.Wait()
+	}
+}
+
+// once writes one line.
+func (n *notice) once(ctx context.Context) {
+	if len(n.holders) == 0 {
+		n.look(ctx)
+	}
+	if len(n.holders) > 0 || ctx.Err() == nil {
+		fmt.Fprintln(n.out, "distlock: "+n.line(time.Now()))
 	}
 }
 
@@ -53,11 +63,13 @@ func (n *notice) live(ctx context.Context) {
 	defer fmt.Fprint(n.out, erase)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for {
+	for known := len(n.holders) > 0; ; known = false {
+		if !known {
+			n.look(ctx)
+		}
 		fmt.Fprint(n.out, erase+n.fit(n.line(time.Now())))
 		select {
 		case <-tick.C:
-			n.look(ctx)
 		case <-ctx.Done():
 			return
 		}
