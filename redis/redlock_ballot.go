@@ -277,6 +277,20 @@ func (b *ballot) failedAt(i int) bool {
 	return b.votes[i].state == failed
 }
 
+// slow reports whether the servers that are up may be a majority, but too few of
+// them have answered in time.
+func (b *ballot) slow() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	down := 0
+	for i := range b.votes {
+		if b.votes[i].state == failed && !b.votes[i].slow {
+			down++
+		}
+	}
+	return down <= len(b.votes)-b.n.e.l.quorum
+}
+
 // refuser returns a server other than one at which others hold the object, or -1.
 func (b *ballot) refuser(other int) int {
 	b.mu.Lock()

@@ -97,7 +97,7 @@ func (e *elector) Wait(ctx context.Context, busy func(error)) (driver.Claim, err
 	n := e.election()
 	defer func() { n.leave() }()
 	var trouble error // of the servers, if that is what is waited for now
-	pause := shortPause
+	begun, pause := time.Now(), shortPause
 	for {
 		n.choose()
 		b := n.ballot()
@@ -123,7 +123,8 @@ func (e *elector) Wait(ctx context.Context, busy func(error)) (driver.Claim, err
 		case unavailable:
 			trouble = b.noMajority()
 			n.abandon()
-			if busy != nil && !errors.Is(trouble, errQuarantine) {
+			patient := errors.Is(trouble, errQuarantine) || b.slow() && time.Since(begun) < e.l.opts.Timeout
+			if busy != nil && !patient {
 				return nil, trouble
 			}
 			if sleep(ctx, pause/2+rand.N(pause)) != nil {

@@ -104,7 +104,6 @@ type seen struct {
 	shared bool
 	votes  int
 	fence  uint64
-	since  time.Time
 	until  []time.Time
 	ticket int64
 }
@@ -228,12 +227,22 @@ func (l *RedLock) status(ctx context.Context, s *sight) core.Status {
 	return st
 }
 
-// owner asks the first server that is up.
+// owner asks the servers that are up until one knows.
 func (l *RedLock) owner(ctx context.Context, inst string) core.Owner {
 	if inst == "" {
 		return core.Owner{}
 	}
-	return l.peers[l.arbiter()].p.owners.find(ctx, inst)
+	if inst == l.inst {
+		return *l.opts.Owner
+	}
+	for _, x := range l.peers {
+		if x.up() {
+			if owner := x.p.owners.find(ctx, inst); owner != (core.Owner{}) {
+				return owner
+			}
+		}
+	}
+	return core.Owner{}
 }
 
 // Break implements core.Breaker. It ends every vote on every server that is up;
@@ -246,8 +255,7 @@ func (l *RedLock) Break(ctx context.Context, kind core.Kind, name string) (int, 
 		mu.Lock()
 		most = max(most, n)
 		mu.Unlock()
-		var e *core.Error
-		if errors.As(err, &e) {
+		if e, ok := errors.AsType[*core.Error](err); ok {
 			return e.Err
 		}
 		return err

@@ -6,7 +6,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -123,7 +122,7 @@ func torment(ctx context.Context, t *testing.T, nodes testenv.RedisNodes) {
 		for _, i := range troubled {
 			if how[i] {
 				if err := nodes[i].Start(context.Background()); err != nil {
-					t.Errorf("server %s: %v", strconv.Itoa(i), err)
+					t.Errorf("server %s: %v", nodes[i].Addr(), err)
 				}
 			} else {
 				check(t, nodes[i].Continue())

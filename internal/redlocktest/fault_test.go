@@ -114,12 +114,11 @@ func TestSlowerThanTheLease(t *testing.T) { // E48
 func TestPartialGrantIsGivenBack(t *testing.T) { // E49
 	f := newFleet(t, 3)
 	p, q := f.open(t), f.open(t)
-	other := f.opts
 	held := f.RedisNodes[1].Client()
 	defer held.Close()
 	held2 := f.RedisNodes[2].Client()
 	defer held2.Close()
-	key := other.Prefix + ":{a}"
+	key := f.opts.Prefix + ":{a}"
 	check(t, held.Set(t.Context(), key, "somebody", time.Minute).Err())
 	check(t, held2.Set(t.Context(), key, "somebody", time.Minute).Err())
 	_, err := p.NewLock("a").TryAcquire(t.Context())
@@ -128,6 +127,7 @@ func TestPartialGrantIsGivenBack(t *testing.T) { // E49
 	}
 	eventually(t, lease/4, "the vote of the first server is given back", func() bool { return !f.holds(t, 0, "a") })
 	check(t, held.Del(t.Context(), key).Err())
+	check(t, held2.Del(t.Context(), key).Err())
 	h := must[core.Handle](t)(q.NewLock("a").TryAcquire(t.Context()))
 	check(t, h.Release(t.Context()))
 }
