@@ -31,11 +31,15 @@ help: ## Show this help
 
 .PHONY: test
 test: testenv ## Run all tests with the race detector, against real servers (PKG=, TESTFLAGS=)
-	$(TESTENV) -- $(GO) test -race -timeout 15m $(TESTFLAGS) $(PKG)
+	$(TESTENV) -- $(GO) test -race -timeout 30m $(TESTFLAGS) $(PKG)
 
 .PHONY: test-local
 test-local: ## Run the tests that need no server, on whatever system this is
-	$(GO) test -race -timeout 15m $(TESTFLAGS) $(addprefix ./,$(addsuffix /...,$(filter core file distlock distlock/cmd/distlock,$(MODULES))))
+	$(GO) test -race -timeout 30m $(TESTFLAGS) $(addprefix ./,$(addsuffix /...,$(filter core file distlock distlock/cmd/distlock,$(MODULES))))
+
+.PHONY: test-redlock
+test-redlock: testenv ## Run the conformance suite on RedLock in every configuration, with dead servers (about 15 minutes)
+	DISTLOCK_TEST_REDLOCK=all $(TESTENV) -- $(GO) test -race -timeout 60m -run TestRedLockConformance $(TESTFLAGS) ./redis
 
 .PHONY: bench
 bench: testenv ## Run the benchmarks against real servers (PKG=, BENCHTIME=)

@@ -117,10 +117,10 @@ func (c *claim) undo(ctx context.Context, o *op) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if o.err != nil || o.reply != replyTaken {
-		return nil
+	if granted := o.err == nil && o.reply == replyTaken; granted {
+		return c.Release(ctx)
 	}
-	return c.Release(ctx)
+	return nil
 }
 
 // unlessEnded returns the error of an op: ctx.Err() as it is, and what the server

@@ -120,8 +120,7 @@ func waitable(err error) bool {
 // carries its configuration, password included, so it is not passed on; what it
 // says about the host and the cause is.
 func connectError(ctx context.Context, err error) error {
-	var c *pgconn.ConnectError
-	if errors.As(err, &c) {
+	if c, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		err = fmt.Errorf("connect as %q to database %q: %w", c.Config.User, c.Config.Database, c.Unwrap())
 	}
 	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
@@ -165,7 +164,8 @@ func cause(err error) string {
 		}
 		err = next
 	}
-	if _, ok := err.(*pgconn.ParseConfigError); ok {
+	parseConfigError := &pgconn.ParseConfigError{}
+	if errors.As(err, &parseConfigError) {
 		return ""
 	}
 	return err.Error()

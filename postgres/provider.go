@@ -27,7 +27,7 @@ var _ core.Provider = (*Provider)(nil)
 // core.ErrInvalid.
 func New(config *pgx.ConnConfig, opts *Options) (*Provider, error) {
 	if config == nil {
-		return nil, failed("open", invalid("there is no configuration"))
+		return nil, failed(invalid("there is no configuration"))
 	}
 	config = config.Copy()
 	return newProvider(config, func(context.Context) (*pgx.ConnConfig, error) { return config.Copy(), nil }, opts)
@@ -39,7 +39,7 @@ func New(config *pgx.ConnConfig, opts *Options) (*Provider, error) {
 // age limits, could end the lock. AfterConnect is not called.
 func NewFromPool(pool *pgxpool.Pool, opts *Options) (*Provider, error) {
 	if pool == nil {
-		return nil, failed("open", invalid("there is no pool"))
+		return nil, failed(invalid("there is no pool"))
 	}
 	config := pool.Config()
 	return newProvider(config.ConnConfig, func(ctx context.Context) (*pgx.ConnConfig, error) {
@@ -61,7 +61,7 @@ func NewFromPool(pool *pgxpool.Pool, opts *Options) (*Provider, error) {
 func Open(ctx context.Context, dsn string, opts *Options) (*Provider, error) {
 	config, err := pgxpool.ParseConfig(dsn) // It takes a pool's parameters, too.
 	if err != nil {
-		return nil, failed("open", dsnError(dsn, err))
+		return nil, failed(dsnError(dsn, err))
 	}
 	p, err := New(config.ConnConfig, opts)
 	if err != nil {
@@ -70,7 +70,7 @@ func Open(ctx context.Context, dsn string, opts *Options) (*Provider, error) {
 	c, err := p.pool.carrier(ctx)
 	if err != nil {
 		_ = p.Close()
-		return nil, failed("open", err)
+		return nil, failed(err)
 	}
 	p.pool.leave(c)
 	return p, nil
@@ -79,17 +79,18 @@ func Open(ctx context.Context, dsn string, opts *Options) (*Provider, error) {
 func newProvider(config *pgx.ConnConfig, fresh func(context.Context) (*pgx.ConnConfig, error), o *Options) (*Provider, error) {
 	opts, err := o.withDefaults(config.ConnectTimeout)
 	if err != nil {
-		return nil, failed("open", err)
+		return nil, failed(err)
 	}
 	engine, err := driver.New(driver.Config{Backend: "postgres", Observer: opts.Observer})
 	if err != nil {
-		return nil, failed("open", err)
+		return nil, failed(err)
 	}
 	pool := newPool(&dialer{opts: opts, config: fresh})
 	return &Provider{opts: opts, engine: engine, pool: pool, queue: newQueue(engine, pool, opts)}, nil
 }
 
-func failed(op string, err error) error { return &core.Error{Op: op, Err: err} }
+// failed makes err the error of a constructor.
+func failed(err error) error { return &core.Error{Op: "open", Err: err} }
 
 // NewLock implements core.LockProvider.
 func (p *Provider) NewLock(name string) core.Lock {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -138,10 +139,8 @@ func (r *Report) examine(ctx context.Context, c *goredis.Client, clustered bool)
 
 func (r *Report) warn(format string, args ...any) {
 	p := fmt.Sprintf(format, args...)
-	for _, known := range r.Warnings {
-		if known == p {
-			return
-		}
+	if slices.Contains(r.Warnings, p) {
+		return
 	}
 	r.Warnings = append(r.Warnings, p)
 }

@@ -94,7 +94,7 @@ func TestURLs(t *testing.T) {
 }
 
 // summary is all of a target that can be compared.
-func (t target) summary() string {
+func (t *target) summary() string {
 	return fmt.Sprintf("%q %q %q %q %q %q %d %d %d %v %+v", t.mode, t.network, t.addrs, t.user, t.password, t.master, t.db, t.protocol, t.pool, t.tls != nil, t.opts)
 }
 

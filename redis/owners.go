@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"sync"
 	"time"
 
@@ -38,27 +39,26 @@ func (o *owners) life() time.Duration {
 }
 
 // entry returns a call that tells who we are, or nil if that is not due.
-func (o *owners) entry() (entry *call, first bool) {
+func (o *owners) entry() *call {
 	now := time.Now()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if now.Before(o.due) {
-		return nil, false
+		return nil
 	}
-	first = o.due.IsZero()
 	o.due = now.Add(o.life() / 3)
 	value, err := json.Marshal(o.p.opts.Owner)
 	if err != nil {
-		return nil, false
+		return nil
 	}
 	key := o.key(o.p.inst)
-	return o.p.plain(key, "set", key, value, "px", o.life().Milliseconds()), first
+	return o.p.plain(key, "set", key, value, "px", o.life().Milliseconds())
 }
 
 // introduce sends a call, and ahead of it, in the same pipeline, who we are if
 // others may not know. Whoever finds our lock held can then find us.
 func (o *owners) introduce(c *call) {
-	entry, _ := o.entry()
+	entry := o.entry()
 	if entry == nil {
 		o.p.servers.send(c)
 		return
@@ -68,7 +68,7 @@ func (o *owners) introduce(c *call) {
 
 // refresh tells who we are if that is due.
 func (o *owners) refresh() {
-	if entry, _ := o.entry(); entry != nil {
+	if entry := o.entry(); entry != nil {
 		o.p.servers.send(entry)
 	}
 }
@@ -110,7 +110,7 @@ func (o *owners) find(ctx context.Context, inst string) core.Owner {
 	defer cancel()
 	key := o.key(inst)
 	c := o.p.plain(key, "get", key)
-	if err := o.p.call(ctx, c); err != nil && err != goredis.Nil {
+	if err := o.p.call(ctx, c); err != nil && !errors.Is(err, goredis.Nil) {
 		return core.Owner{}
 	}
 	value, _ := c.cmd.Val().(string)

@@ -3,6 +3,7 @@ package redis_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,7 +22,12 @@ const nodesVar = "DISTLOCK_TEST_REDIS_NODES"
 const dead = "127.0.0.1:1"
 
 func TestRedLockConformance(t *testing.T) {
-	for _, servers := range []struct{ up, down int }{{3, 0}, {5, 0}, {2, 1}, {3, 2}, {1, 0}} {
+	type fleet struct{ up, down int }
+	fleets := []fleet{{3, 0}, {2, 1}}
+	if os.Getenv("DISTLOCK_TEST_REDLOCK") == "all" { // make test-redlock; each takes minutes.
+		fleets = []fleet{{3, 0}, {5, 0}, {2, 1}, {3, 2}, {1, 0}}
+	}
+	for _, servers := range fleets {
 		t.Run(fmt.Sprintf("%d-up-%d-down", servers.up, servers.down), func(t *testing.T) {
 			conformRedLock(t, servers.up, servers.down)
 		})

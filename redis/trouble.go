@@ -163,9 +163,7 @@ func open(err error) bool {
 }
 
 // lost makes the reason why a hold ended an error that matches core.ErrLost.
-func lost(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", core.ErrLost, fmt.Sprintf(format, args...))
-}
+func lost(why string) error { return fmt.Errorf("%w: %s", core.ErrLost, why) }
 
 // over reports whether the caller's context, and not the server, ended a call.
 func over(ctx context.Context, err error) bool {
