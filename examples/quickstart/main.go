@@ -81,13 +81,12 @@ func run(ctx context.Context) error {
 // holder learns of it.
 func loss(ctx context.Context, p distlock.Provider) error {
 	lock := p.NewLock("quickstart loss")
-	err := distlock.Do(ctx, lock, func(ctx context.Context) error {
-		n, err := p.(distlock.Breaker).Break(ctx, distlock.KindLock, lock.Name())
-		if err != nil || n != 1 {
-			return fmt.Errorf("broke %d holds: %w", n, err)
+	err := distlock.Do(ctx, lock, func(held context.Context) error {
+		if _, err := p.(distlock.Breaker).Break(ctx, distlock.KindLock, lock.Name()); err != nil {
+			return err
 		}
-		<-ctx.Done() // The work must stop now.
-		fmt.Println("loss: the context ended because the lock was lost:", errors.Is(context.Cause(ctx), distlock.ErrLost))
+		<-held.Done() // The work must stop now.
+		fmt.Println("loss: the context ended because the lock was lost:", errors.Is(context.Cause(held), distlock.ErrLost))
 		return nil
 	})
 	if errors.Is(err, distlock.ErrLost) {
