@@ -126,7 +126,7 @@ func (st *standing) told() <-chan struct{} { return st.listens.ch }
 
 // listen listens for releases and shows the flags that ask for them.
 func (st *standing) listen() {
-	st.listens = newListener()
+	st.listens = newListener(st.session)
 	flag := st.wait.keys.flag
 	st.session.subscribe(flag, st.listens)
 	for _, f := range []int64{st.queue.pool.common, flag} {

@@ -52,7 +52,7 @@ func (o *overflowed) Wake() (<-chan struct{}, func(), error) {
 		return nil, nil, err
 	}
 	defer o.queue.pool.leave(c)
-	flag, l := o.key().flag, newListener()
+	flag, l := o.key().flag, newListener(c.session)
 	l.told.Store(true)
 	ops := func(code opcode) []*op {
 		return []*op{simple(code, Int64Key(o.queue.pool.common), 0), simple(code, Int64Key(flag), 0)}
@@ -90,11 +90,12 @@ func channel(flag int64) string { return channelPrefix + strconv.FormatUint(uint
 
 // A listener is told of notifications.
 type listener struct {
-	ch   chan struct{} // has room for one
-	told atomic.Bool   // set before ch is sent to
+	session *session
+	ch      chan struct{} // has room for one
+	told    atomic.Bool   // set before ch is sent to
 }
 
-func newListener() *listener { return &listener{ch: make(chan struct{}, 1)} }
+func newListener(s *session) *listener { return &listener{session: s, ch: make(chan struct{}, 1)} }
 
 func (l *listener) tell() {
 	l.told.Store(true)
@@ -114,9 +115,11 @@ func (ls *listeners) tell(flag int64) {
 		return
 	}
 	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	for _, l := range ls.all[flag] {
+	all := slices.Clone(ls.all[flag])
+	ls.mu.Unlock()
+	for _, l := range all {
 		l.tell()
+		l.session.flushNow()
 	}
 }
 

@@ -39,6 +39,7 @@ func (s *session) receive(m pgproto3.BackendMessage) error {
 		for _, l := range s.listeners[m.Channel] {
 			l.tell()
 		}
+		s.flush() // A lazy attempt at what was released is lazy no more.
 	case *pgproto3.ErrorResponse:
 		return s.failed(pgconn.ErrorResponseToPgError(m))
 	case *pgproto3.ParseComplete:

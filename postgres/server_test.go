@@ -87,3 +87,5 @@ func leavesNothing(t testing.TB, c *pgx.Conn) {
 		return connections == 0 && locks == 0
 	})
 }
+
+func postgresConfig(t testing.TB) (*pgx.ConnConfig, error) { return pgx.ParseConfig(serverURL(t)) }

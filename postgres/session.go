@@ -127,8 +127,15 @@ func (s *session) enqueue(ops ...*op) {
 
 func (s *session) flushLazy() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.linger = nil
+	s.mu.Unlock()
+	s.flushNow()
+}
+
+// flushNow sends what is pending, lazy or not.
+func (s *session) flushNow() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.cause == nil {
 		s.flush()
 	}

@@ -41,6 +41,7 @@ const (
 	replyGiven    = -2 // the lock was given up
 	replyNotHeld  = -3 // there was nothing to give up
 	replyNotAnOp  = -4 // the statement does not know the opcode
+	replyQuiet    = -5 // given up, or raised, and nobody need be told
 	tokensPerDraw = batchRowLimit
 )
 
@@ -107,7 +108,8 @@ func makeStatements(sequence string) *statements {
 //
 // To show a flag is to hold it, shared; who can take it exclusively knows that
 // nobody shows it. $4 is the flag that is shown whenever any other one is, so that
-// releases which nobody listens to cost one look for the whole batch.
+// releases which nobody listens to cost one look for the whole batch. What undoes
+// an error looks at no flag: it must work also where the lock table is full.
 func batchSQL() string {
 	var cases strings.Builder
 	for _, k := range []struct {
@@ -133,20 +135,20 @@ func batchSQL() string {
 			{opWrite, turnstile("")},
 			{opUnlockRead, unlockShared},
 			{opShare, fmt.Sprintf("case when pg_try_advisory_lock_shared(%s) then 1 else 0 end", k.key)},
-			{opDrop, unlock},
-			{opDropRead, unlockShared},
-			{opRaise, fmt.Sprintf("case when pg_advisory_lock_shared(%s) is not null then -2 end", k.key)},
+			{opDrop, fmt.Sprintf("case when pg_advisory_unlock(%s) then -5 else -3 end", k.key)},
+			{opDropRead, fmt.Sprintf("case when pg_advisory_unlock_shared(%s) then -5 else -3 end", k.key)},
+			{opRaise, fmt.Sprintf("case when pg_advisory_lock_shared(%s) is not null then -5 end", k.key)},
 		} {
 			fmt.Fprintf(&cases, "\n\twhen %d then %s", c.op+k.plus, c.text)
 		}
 	}
 	return `select a.r, case when a.best = 1 then {draw} else 0 end, pg_backend_pid(),
-	case when a.least <= -2 then
+	case when a.told then
 		case when pg_try_advisory_lock($4::int8) then case when pg_advisory_unlock($4::int8) then 0 end
 		else (select count(case when pg_try_advisory_lock(g) then pg_advisory_unlock(g)::text
 				else pg_notify('` + channelPrefix + `' || to_hex(g), '')::text end)
 			from unnest($1::int4[], $3::int8[]) as f(o, g) where o % 16 in (4, 5)) end end
-from (select array_agg(r) as r, max(r) as best, min(r) as least
+from (select array_agg(r) as r, max(r) as best, bool_or(r = -2) as told
 	from (select case o` + cases.String() + `
 		else -4 end::int4 as r
 	from unnest($1::int4[], $2::int8[], $3::int8[]) as t(o, k, g) offset 0) x offset 0) a`

@@ -1,0 +1,167 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/postgres"
+)
+
+func TestInspect(t *testing.T) {
+	owner := core.Owner{Program: "billing: service", Host: "node-1", PID: 4242}
+	p, q := open(t, &postgres.Options{Owner: owner}), open(t, nil)
+	name := t.Name()
+	acquire := func(l core.Lock) core.Handle {
+		t.Helper()
+		h, err := l.Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	held := []core.Handle{acquire(p.NewLock(name)), acquire(core.Reader(p.NewRWLock(name))), acquire(p.NewSemaphore(name, 3)), acquire(p.NewSemaphore(name, 3))}
+	ctx, cancel := context.WithCancel(t.Context())
+	waited := make(chan error, 2)
+	for _, l := range []core.Lock{q.NewLock(name), core.Writer(q.NewRWLock(name))} {
+		go func() {
+			_, err := l.Acquire(ctx)
+			waited <- err
+		}()
+	}
+	var all []core.Status
+	eventually(t, "two wait", func() bool {
+		var err error
+		if all, err = q.Inspect(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+		return len(all) == 3 && len(all[0].Waiters) == 1 && len(all[1].Waiters) == 1
+	})
+	for i, want := range []struct {
+		kind    core.Kind
+		holders int
+	}{{core.KindLock, 1}, {core.KindRWLock, 1}, {core.KindSemaphore, 2}} {
+		st := all[i]
+		if st.Kind != want.kind || st.Name != name || len(st.Holders) != want.holders {
+			t.Errorf("Inspect tells %+v, want %d holders of a %s", st, want.holders, want.kind)
+		}
+		for _, h := range st.Holders {
+			if h.Owner.Program != "billing? service" || h.Owner.Host != "node-1" || h.Owner.PID != 4242 || h.Shared != (st.Kind == core.KindRWLock) {
+				t.Errorf("the holder of the %s is told as %+v", st.Kind, h)
+			}
+		}
+	}
+	if w := all[0].Waiters[0]; w.Owner.PID != os.Getpid() || !w.Since.IsZero() && time.Since(w.Since) > time.Minute {
+		t.Errorf("the waiter is told as %+v", w)
+	}
+	list, err := q.List(t.Context(), "key "+postgres.LockKey("", name).String())
+	if err != nil || len(list) != 1 || len(list[0].Holders) != 1 || len(list[0].Waiters) != 1 {
+		t.Errorf("List tells %+v, %v", list, err)
+	}
+	cancel()
+	for range 2 {
+		if err := <-waited; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	}
+	for _, h := range held {
+		if err := h.Release(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if all, err := q.Inspect(t.Context(), name); err != nil || len(all) != 0 {
+		t.Errorf("of what is free Inspect tells %+v, %v", all, err)
+	}
+}
+
+func TestBreakNeedsTheRight(t *testing.T) {
+	c := admin(t)
+	role := "distlock_test_nobody"
+	_, _ = c.Exec(t.Context(), "drop role if exists "+role)
+	if _, err := c.Exec(t.Context(), "create role "+role+" login"); err != nil {
+		t.Skipf("this server's role may not make another: %v", err)
+	}
+	t.Cleanup(func() { _, _ = c.Exec(context.Background(), "drop role "+role) })
+	config, err := postgresConfig(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.User = role
+	weak, err := postgres.New(config, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = weak.Close() }()
+	if _, err := weak.Inspect(t.Context(), "x"); errors.Is(err, postgres.ErrAuth) {
+		t.Skip("the server does not trust the role")
+	}
+	h, err := open(t, nil).NewLock(t.Name()).Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := weak.Break(t.Context(), core.KindLock, t.Name())
+	if n != 0 || !errors.Is(err, core.ErrUnavailable) || !strings.Contains(err.Error(), "pg_signal_backend") {
+		t.Errorf("Break without the right: %d, %v", n, err)
+	}
+	if h.Err() != nil {
+		t.Errorf("the hold ended: %v", h.Err())
+	}
+	if err := h.Release(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	r, err := open(t, nil).Check(t.Context())
+	if err != nil || r.Version < 130000 || r.Timeline == 0 || !r.Tokens || r.Capacity == 0 {
+		t.Errorf("Check says %+v, %v", r, err)
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	config, err := postgresConfig(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []postgres.Options{
+		{Namespace: "a\x00b"}, {Keys: 7}, {Keys: -1}, {MaxHolds: -1}, {HoldsPerSession: -1}, {MaxWaiters: -1},
+		{WaitSlice: time.Microsecond}, {PingInterval: -1}, {PingTimeout: time.Nanosecond}, {ServerTimeout: time.Second},
+		{PingInterval: 8 * time.Second}, {ServerTimeout: 6 * time.Second}, {ConnectTimeout: -1}, {IdleTimeout: -1},
+		{TokenSequence: "unqualified"}, {TokenSequence: `a."b"`},
+	} {
+		if p, err := postgres.New(config, &o); !errors.Is(err, core.ErrInvalid) {
+			t.Errorf("New with %+v returned %v, %v", o, p, err)
+		}
+	}
+	if p, err := postgres.New(nil, nil); !errors.Is(err, core.ErrInvalid) {
+		t.Errorf("New(nil) returned %v, %v", p, err)
+	}
+}
+
+// The .NET library's way to take a lock excludes ours, and the other way round.
+func TestMedallionExcludes(t *testing.T) {
+	p, c := open(t, &postgres.Options{Keys: postgres.Medallion}), admin(t)
+	h, err := p.NewLock("test").Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if query[bool](t, c, "select pg_try_advisory_lock(-375939257, -1)") {
+		t.Error("the key of a held lock is free")
+	}
+	if _, err := core.Writer(p.NewRWLock("test")).TryAcquire(t.Context()); !errors.Is(err, core.ErrNotAcquired) {
+		t.Errorf("the reader-writer lock of the same key: %v", err)
+	}
+	if err := h.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !query[bool](t, c, "select pg_try_advisory_lock(-375939257, -1)") {
+		t.Error("the key of a released lock is held")
+	}
+	if _, err := p.NewLock("test").TryAcquire(t.Context()); !errors.Is(err, core.ErrNotAcquired) {
+		t.Errorf("a lock that the other library holds: %v", err)
+	}
+}
