@@ -7,8 +7,9 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/distlock/distlock-go/core"
 	"golang.org/x/sys/unix"
+
+	"github.com/distlock/distlock-go/core"
 )
 
 // smallDisk mounts a file system of a few pages.

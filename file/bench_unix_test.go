@@ -6,8 +6,9 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/distlock/distlock-go/file/internal/flock"
 	"golang.org/x/sys/unix"
+
+	"github.com/distlock/distlock-go/file/internal/flock"
 )
 
 // BenchmarkBare is what the kernel alone needs for [BenchmarkPair].

@@ -140,12 +140,12 @@ func (c *cache) all() (all []*lockfile) {
 
 // clear closes the files that are idle, and reports whether there were any.
 func (c *cache) clear() bool {
-	for any := false; ; any = true {
+	for found := false; ; found = true {
 		c.mu.Lock()
 		lf := c.evict()
 		c.mu.Unlock()
 		if lf == nil {
-			return any
+			return found
 		}
 		lf.close()
 	}

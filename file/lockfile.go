@@ -194,14 +194,6 @@ func (lf *lockfile) end() {
 	}
 }
 
-// wake wakes those of this provider who sleep until the file is unlocked. The
-// mutex must be held.
-func (lf *lockfile) wake() {
-	for _, s := range lf.sleepers {
-		s.notify()
-	}
-}
-
 // event takes in what the system tells of the file.
 func (lf *lockfile) event(what fswatch.Event) {
 	if !lf.p.files.keep(lf) {

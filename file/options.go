@@ -37,8 +37,8 @@ type Options struct {
 
 	// CheckInterval is how often the files that are held are looked at, to see
 	// whether they are still those that their path names. Where the system tells
-	// of that, which is at once, only the rename of a directory above is left to
-	// this. Default: 2 s.
+	// of removals, which is at once, only the rename of a directory above is left
+	// to this. Default: 2 s.
 	CheckInterval time.Duration
 
 	// IdleFiles is how many lock files stay open while nobody holds them or waits

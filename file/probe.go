@@ -8,8 +8,9 @@ import (
 
 // A probe looks, from time to time, whether the files that are held are still
 // those of their names. It finds what the system does not tell: that a directory
-// above was renamed or, where there are no events, anything. It runs only while
-// something is held.
+// above was renamed or, where there are no events, anything. It also wakes all who
+// wait, in case the system has not told of an unlock: one timer for all costs less
+// than one for each. It runs only while something is held or waited for.
 type probe struct {
 	p       *Provider
 	running atomic.Bool
@@ -20,7 +21,7 @@ type probe struct {
 	done   sync.WaitGroup
 }
 
-// start is called after a hold has begun.
+// start is called after a hold or a wait has begun.
 func (b *probe) start() {
 	if b.running.Load() {
 		return
@@ -40,40 +41,50 @@ func (b *probe) start() {
 func (b *probe) run() {
 	ticker := time.NewTicker(b.p.opts.CheckInterval)
 	defer ticker.Stop()
+	woken := time.Now()
 	for {
 		select {
 		case <-b.stop:
 			return
 		case <-ticker.C:
 		}
-		if b.look(true) {
+		wake := time.Since(woken) >= wakeInterval
+		if wake {
+			woken = time.Now()
+		}
+		if b.look(true, wake) {
 			continue
 		}
-		// A hold that begins now finds the probe at an end and starts another, or
-		// has begun before this second look.
+		// Whoever comes now finds the probe at an end and starts another, or has
+		// come before this second look.
 		b.running.Store(false)
-		if b.look(false) {
+		if b.look(false, false) {
 			b.start()
 		}
 		return
 	}
 }
 
-// look reports whether anything is held, and verifies what is.
-func (b *probe) look(verify bool) (held bool) {
+// wakeInterval is how often whoever waits is woken in any case.
+const wakeInterval = 10 * time.Second
+
+// look reports whether anything is held or waited for. It verifies what is held,
+// and wakes those who wait, if told to.
+func (b *probe) look(verify, wake bool) (busy bool) {
 	for _, lf := range b.p.files.all() {
 		lf.mu.Lock()
-		some := len(lf.claims) > 0
-		lf.mu.Unlock()
-		if some {
-			held = true
-			if verify {
-				lf.verify()
-			}
+		held, waited := len(lf.claims) > 0, len(lf.sleepers) > 0
+		if wake && waited {
+			lf.wake()
 		}
+		lf.mu.Unlock()
+		if verify && held {
+			lf.verify()
+		}
+		busy = busy || held || waited
 		b.p.files.put(lf)
 	}
-	return held
+	return busy
 }
 
 func (b *probe) close() {

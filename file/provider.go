@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"time"
 
 	"github.com/distlock/distlock-go/core"
 	"github.com/distlock/distlock-go/core/driver"
@@ -55,6 +56,7 @@ func (p *Provider) setUp(dir string, opts *Options) (err error) {
 		Backend:      "file",
 		Observer:     p.opts.Observer,
 		NeverBlocks:  true,
+		Backstop:     driver.Backstop{Min: time.Minute, Max: time.Minute}, // Sleepers have their own, and the probe wakes all.
 		LocalHandoff: p.opts.LocalHandoff,
 	})
 	if err != nil {

@@ -2,10 +2,12 @@ package file
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/distlock/distlock-go/core/driver"
+	"github.com/distlock/distlock-go/file/internal/fswatch"
 )
 
 // A sleeper is one wait of this provider: woken by what the system tells of the
@@ -60,6 +62,7 @@ func (s *sleeper) follow(lf *lockfile) {
 		if !lf.addSleeper(s) {
 			s.poll()
 		}
+		s.p.probe.start()
 	}
 	if lf.page.Mapped() {
 		lf.setFlag(atWaiting, true)
@@ -125,26 +128,33 @@ func (p *Provider) pollPauses() (least, most time.Duration) {
 }
 
 // addSleeper has a sleeper woken by what the system tells of the file, and
-// reports whether it can tell.
+// reports whether it tells all there is to know.
 func (lf *lockfile) addSleeper(s *sleeper) bool {
 	lf.mu.Lock()
 	defer lf.mu.Unlock()
 	lf.observe()
 	lf.sleepers = append(lf.sleepers, s)
-	return lf.watch != nil && lf.watch.Listen(true) == nil
+	return lf.watch != nil && lf.watch.Listen(true) == nil && fswatch.TellsOfClose
 }
 
-// removeSleeper undoes addSleeper.
+// removeSleeper undoes addSleeper. The listening goes on until there is something
+// to hear, because the sleeper is in a hurry, and because whoever has waited once
+// is likely to wait again.
 func (lf *lockfile) removeSleeper(s *sleeper) {
 	lf.mu.Lock()
 	defer lf.mu.Unlock()
-	for i, other := range lf.sleepers {
-		if other == s {
-			last := len(lf.sleepers) - 1
-			lf.sleepers[i], lf.sleepers[last] = lf.sleepers[last], nil
-			lf.sleepers = lf.sleepers[:last]
-			break
-		}
+	if i := slices.Index(lf.sleepers, s); i >= 0 {
+		last := len(lf.sleepers) - 1
+		lf.sleepers[i], lf.sleepers[last] = lf.sleepers[last], nil
+		lf.sleepers = lf.sleepers[:last]
+	}
+}
+
+// wake wakes those of this provider who sleep until the file is unlocked. The
+// mutex must be held.
+func (lf *lockfile) wake() {
+	for _, s := range lf.sleepers {
+		s.notify()
 	}
 	if len(lf.sleepers) == 0 && lf.watch != nil {
 		_ = lf.watch.Listen(false) // What is told to nobody does no harm.

@@ -79,8 +79,8 @@ func TestTokensNeverGoBack(t *testing.T) {
 						last = next(t, of(q, kind), last)
 						last = next(t, of(provider(t, dir, nil), kind), last)
 					}
-					if max := clock() + 100*reserve; last > max {
-						t.Errorf("the token ran far ahead, to %d; the clock is at %d", last, max)
+					if most := clock() + 100*reserve; last > most {
+						t.Errorf("the token ran far ahead, to %d; the clock is at %d", last, most)
 					}
 				})
 			}

@@ -270,7 +270,7 @@ func TestKilledHolder(t *testing.T) {
 	dir := t.TempDir()
 	p := provider(t, dir, nil)
 	for range 5 {
-		child := exec.Command(os.Args[0]) //nolint:noctx // It is killed below.
+		child := exec.Command(os.Args[0])
 		child.Env = append(os.Environ(), "DISTLOCK_FILE_HOLD="+dir)
 		out, err := child.StdoutPipe()
 		if err != nil {

@@ -6,6 +6,7 @@ require (
 	github.com/distlock/distlock-go/core v0.0.0
 	github.com/distlock/distlock-go/file v0.0.0-00010101000000-000000000000
 	github.com/distlock/distlock-go/postgres v0.0.0
+	github.com/gofrs/flock v0.13.1
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/moby/moby/api v1.56.1
 	github.com/moby/moby/client v0.6.2

@@ -82,8 +82,7 @@ func explain(path string, err error) error {
 	case !info.Mode().IsRegular():
 		err = ErrNotFile
 	}
-	var already *fs.PathError
-	if errors.As(err, &already) {
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
 		return err
 	}
 	return &fs.PathError{Op: "open", Path: path, Err: err}

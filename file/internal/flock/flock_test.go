@@ -116,7 +116,7 @@ func TestStandsKnowsWhatBecameOfThePath(t *testing.T) {
 	for name, harm := range map[string]func(path, other string) error{
 		"removed":  func(path, _ string) error { return os.Remove(path) },
 		"replaced": func(path, other string) error { return os.Rename(other, path) },
-		"moved":    func(path, other string) error { return os.Rename(path, other) },
+		"moved":    os.Rename,
 		"moved and made again": func(path, other string) error {
 			return errors.Join(os.Rename(path, other), os.WriteFile(path, nil, 0o600))
 		},

@@ -33,7 +33,7 @@ func TestTrapsAreRefused(t *testing.T) {
 	if err := unix.Mkfifo(at("fifo"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("unix", at("socket")) //nolint:noctx // It listens for nobody.
+	l, err := net.Listen("unix", at("socket"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestChildDoesNotInheritTheLock(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x")
 	f, g := mustOpen(t, path), mustOpen(t, path)
 	try(t, f, false, true)
-	child := exec.Command("sleep", "60") //nolint:noctx // It is killed below.
+	child := exec.Command("sleep", "60")
 	if err := child.Start(); err != nil {
 		t.Skip(err)
 	}

@@ -23,3 +23,7 @@ func (x *Watch) Remove() {}
 
 // Close does nothing.
 func (w *Watcher) Close() error { return nil }
+
+// TellsOfClose says that a close is told too, and so the death of a process. If it
+// is not, whoever waits must look now and then.
+const TellsOfClose = false

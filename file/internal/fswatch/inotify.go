@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -32,6 +33,10 @@ const (
 	closed  = unix.IN_CLOSE_WRITE | unix.IN_CLOSE_NOWRITE
 	freed   = unix.IN_ACCESS | closed
 )
+
+// TellsOfClose says that a close is told too, and so the death of a process. If it
+// is not, whoever waits must look now and then.
+const TellsOfClose = true
 
 // New returns a watcher. Its Close ends it.
 func New() (*Watcher, error) {
@@ -187,5 +192,8 @@ func (w *Watcher) tell(what Event, whom func() []*Watch) {
 	w.mu.Unlock()
 	for _, x := range told {
 		x.notify(what)
+	}
+	if len(told) > 0 {
+		runtime.Gosched() // Let whoever was woken run before the next look for events.
 	}
 }

@@ -200,9 +200,7 @@ func TestOverflowTellsAll(t *testing.T) {
 	f, l := watched(t), newLog()
 	add(t, f, f.fd, l, false)
 	var ev [unix.SizeofInotifyEvent]byte
-	for i, b := range []byte{0xff, 0xff, 0xff, 0xff, 0, 0x40} { // wd -1, IN_Q_OVERFLOW
-		ev[i] = b
-	}
+	copy(ev[:], []byte{0xff, 0xff, 0xff, 0xff, 0, 0x40})
 	f.dispatch(ev[:])
 	l.wait(t, Freed)
 	f.dispatch(ev[:])

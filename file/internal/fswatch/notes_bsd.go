@@ -10,3 +10,7 @@ const (
 	freed  = unix.NOTE_WRITE
 	closed = 0
 )
+
+// TellsOfClose says that a close is told too, and so the death of a process. If it
+// is not, whoever waits must look now and then.
+const TellsOfClose = false

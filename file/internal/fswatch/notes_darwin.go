@@ -7,3 +7,7 @@ const (
 	freed  = unix.NOTE_FUNLOCK | unix.NOTE_WRITE
 	closed = unix.NOTE_FUNLOCK
 )
+
+// TellsOfClose says that a close is told too, and so the death of a process. If it
+// is not, whoever waits must look now and then.
+const TellsOfClose = true

@@ -5,8 +5,9 @@ package page
 import (
 	"fmt"
 
-	"github.com/distlock/distlock-go/file/internal/flock"
 	"golang.org/x/sys/unix"
+
+	"github.com/distlock/distlock-go/file/internal/flock"
 )
 
 // Map returns the page of f, mapped if the file system can do that.
