@@ -25,6 +25,9 @@ func testOptions(prefix string) redis.Options {
 
 func TestMain(m *testing.M) {
 	locktest.Main(m, func(process string, observer core.Observer) (core.Provider, error) {
+		if rest, several := strings.CutPrefix(process, "redlock "); several {
+			return redlockProcess(rest, observer)
+		}
 		variable, prefix, _ := strings.Cut(process, " ")
 		c, err := connect(variable, os.Getenv(variable))
 		if err != nil {
