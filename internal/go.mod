@@ -4,7 +4,7 @@ go 1.26.0
 
 require (
 	github.com/distlock/distlock-go/core v0.0.0
-	github.com/distlock/distlock-go/file v0.0.0-00010101000000-000000000000
+	github.com/distlock/distlock-go/file v0.0.0
 	github.com/distlock/distlock-go/postgres v0.0.0
 	github.com/gofrs/flock v0.13.1
 	github.com/jackc/pgx/v5 v5.12.0
