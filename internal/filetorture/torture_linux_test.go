@@ -108,9 +108,9 @@ func TestPlantedDefectsAreFound(t *testing.T) {
 				}
 				return path, text
 			})
-			for range 10 {
+			for range 60 { // seconds; one does nearly always
 				cfg := config(t, worker, core.KindLock)
-				cfg.For, cfg.KillEvery, cfg.Meddle = time.Second, 0, 5*time.Millisecond
+				cfg.For, cfg.KillEvery, cfg.Meddle = time.Second, 0, time.Millisecond
 				rep, err := Run(t.Context(), cfg)
 				t.Log(rep)
 				if err != nil {
