@@ -63,7 +63,7 @@ testenv:
 # --- Checks ------------------------------------------------------------------
 
 .PHONY: check
-check: fmt-check vet lint tidy-check sync-check standalone platforms repo-check model ## Everything that needs no server: format, lint, tidiness, builds
+check: fmt-check vet lint tidy-check standalone platforms repo-check model ## Everything that needs no server: format, lint, tidiness, builds
 
 .PHONY: fmt-check
 fmt-check: ## Fail if a file is not formatted by gofmt
@@ -83,13 +83,13 @@ lint: install-tools ## golangci-lint over every module, and over the Windows and
 	exit $$bad
 
 .PHONY: tidy
-tidy: ## Tidy every module and bring the workspace to one version of each dependency
+tidy: ## Tidy every module
 	@# Twice, because a module's requirements follow from those of its siblings.
 	@# go mod tidy invents a version for a sibling that it meets for the first time.
 	@for pass in 1 2; do \
 		for m in $(MODULES); do echo "tidy $$m"; (cd $$m && GOWORK=off $(GO) mod tidy); \
 			sed -i.bak 's/ v0.0.0-00010101000000-000000000000/ v0.0.0/' $$m/go.mod && rm $$m/go.mod.bak; done; \
-		$(GO) work sync; done
+		done
 	@cd internal/lint && GOWORK=off $(GO) mod tidy
 
 .PHONY: tidy-check
