@@ -6,8 +6,9 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/distlock/distlock-go/core"
 	"golang.org/x/sys/unix"
+
+	"github.com/distlock/distlock-go/core"
 )
 
 // Scenario 58: when no more files can be opened those that are idle are closed;

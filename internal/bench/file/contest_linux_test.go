@@ -17,10 +17,11 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/distlock/distlock-go/core"
-	"github.com/distlock/distlock-go/file"
 	"github.com/gofrs/flock"
 	"golang.org/x/sys/unix"
+
+	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/file"
 )
 
 // A process of these benchmarks is this program with a role in its environment.

@@ -6,10 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/distlock/distlock-go/core"
-	"github.com/distlock/distlock-go/file"
 	"github.com/gofrs/flock"
 	"golang.org/x/sys/unix"
+
+	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/file"
 )
 
 // BenchmarkPair is one acquire and release that meet nobody. The contenders are
