@@ -23,7 +23,7 @@ const dead = "127.0.0.1:1"
 
 func TestRedLockConformance(t *testing.T) {
 	type fleet struct{ up, down int }
-	fleets := []fleet{{3, 0}, {2, 1}}
+	fleets := []fleet{{2, 1}}
 	if os.Getenv("DISTLOCK_TEST_REDLOCK") == "all" { // make test-redlock; each takes minutes.
 		fleets = []fleet{{3, 0}, {5, 0}, {2, 1}, {3, 2}, {1, 0}}
 	}
