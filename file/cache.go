@@ -13,6 +13,8 @@ type cache struct {
 	p   *Provider
 	max int // of idle files
 
+	opening chan struct{} // has room for those who open a file
+
 	mu    sync.Mutex
 	files map[string]*lockfile
 	idle  lockfile // between the newest and the oldest in a ring of files that nobody uses
@@ -20,7 +22,7 @@ type cache struct {
 }
 
 func newCache(p *Provider, most int) *cache {
-	c := &cache{p: p, max: most, files: make(map[string]*lockfile)}
+	c := &cache{p: p, max: most, opening: make(chan struct{}, atATime), files: make(map[string]*lockfile)}
 	c.idle.newer, c.idle.older = &c.idle, &c.idle
 	return c
 }
@@ -151,8 +153,14 @@ func (c *cache) clear() bool {
 	}
 }
 
+// atATime is how many open a file at a time. A system call that takes long costs
+// the runtime a thread, and these do if a thousand goroutines begin at once.
+const atATime = 4
+
 // open opens the file.
 func (c *cache) open(name string) (*lockfile, error) {
+	c.opening <- struct{}{}
+	defer func() { <-c.opening }()
 	f, err := c.p.openFile(name)
 	if err != nil {
 		return nil, err

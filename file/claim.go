@@ -19,6 +19,8 @@ type claim struct {
 	since  time.Time
 	source *lockfile // of a permit: where its tokens come from
 
+	left <-chan struct{} // closed when the gate is left; nil: it was not taken
+
 	// Guarded by lf.mu.
 	ended bool
 	cause error // why it had ended before its release
@@ -32,6 +34,9 @@ func (c *claim) Token() uint64 { return c.token }
 // wait, so it pays no heed to its context; closing the file is the way out if one
 // fails.
 func (c *claim) Release(context.Context) error {
+	if c.left != nil {
+		<-c.left
+	}
 	lf := c.lf
 	lf.mu.Lock()
 	if c.ended {
@@ -82,7 +87,7 @@ func (c *claim) Watch(lost func(cause error)) {
 	gone := lf.gone
 	lf.mu.Unlock()
 	if gone != nil {
-		lf.p.events.telling.Go(lf.end)
+		lf.p.background.Go(lf.end)
 	}
 	lf.p.probe.start()
 }
@@ -112,7 +117,7 @@ func (c *claim) Succeed() (driver.Claim, bool) {
 	lf := c.lf
 	lf.mu.Lock()
 	defer lf.mu.Unlock()
-	heir := &claim{lf: lf, shared: c.shared, entry: unlisted, since: time.Now(), source: c.source}
+	heir := &claim{lf: lf, shared: c.shared, entry: unlisted, since: time.Now(), source: c.source, left: c.left}
 	if c.ended || lf.stands() != nil || !lf.page.Mapped() || !heir.inherit() {
 		return nil, false
 	}

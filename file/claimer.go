@@ -47,14 +47,18 @@ const attempts = 1000
 
 var errChurn = fmt.Errorf("%w: the lock files are removed as fast as they are made; find out by whom", core.ErrUnavailable)
 
+// attempt tries, and if that fails and there is a sleeper, asks to be woken and
+// tries again: an unlock between the two must not be missed.
 func (c *claimer) attempt(main *lockfile, as standing, s *sleeper) (driver.Claim, error) {
 	if err := c.approach(main, as); err != nil {
 		return nil, err
 	}
-	if s != nil {
-		s.follow(main)
-	}
 	got, err := main.take(c.shared, main)
+	if s != nil && errors.Is(err, core.ErrNotAcquired) {
+		main.setFlag(atGated, true)
+		s.follow(main)
+		got, err = main.take(c.shared, main)
+	}
 	if err != nil {
 		return nil, err // Not a nil claim in an interface.
 	}

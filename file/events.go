@@ -21,7 +21,6 @@ type events struct {
 	again    time.Time // not to be tried before
 	degraded bool
 	closed   bool
-	telling  sync.WaitGroup
 }
 
 // pause is how long to do without events after the system has refused to tell.
@@ -70,7 +69,7 @@ func (e *events) none(err error) bool { return errors.Is(err, errors.ErrUnsuppor
 
 // tell tells the observer, which must not be called with a mutex held.
 func (e *events) tell(t core.EventType, err error) {
-	e.telling.Go(func() {
+	e.p.background.Go(func() {
 		e.p.engine.Observe(context.Background(), core.Event{Type: t, Err: err})
 	})
 }
@@ -81,7 +80,6 @@ func (e *events) close() error {
 	w := e.watcher
 	e.watcher, e.closed = nil, true
 	e.mu.Unlock()
-	e.telling.Wait()
 	if w == nil {
 		return nil
 	}

@@ -52,11 +52,22 @@ func (c *permits) take(ctx context.Context, as standing, s *sleeper) (driver.Cla
 	return nil, errChurn
 }
 
+// attempt tries, and if that fails and there is a sleeper, asks to be woken and
+// tries again: an unlock between the two must not be missed.
 func (c *permits) attempt(ctx context.Context, main *lockfile, as standing, s *sleeper) (driver.Claim, error) {
 	if err := c.approach(main, as); err != nil {
 		return nil, err
 	}
-	// The permit that this process had last is the one that is likely to be free.
+	got, err := c.scan(ctx, main, nil)
+	if s != nil && errors.Is(err, core.ErrNotAcquired) {
+		main.setFlag(atGated, true)
+		got, err = c.scan(ctx, main, s)
+	}
+	return got, err
+}
+
+// scan tries all permits. That which this process had last is likely to be free.
+func (c *permits) scan(ctx context.Context, main *lockfile, s *sleeper) (driver.Claim, error) {
 	last := int(main.hint.Load())
 	if last < c.limit {
 		got, err := c.takeOne(ctx, main, last, s)
@@ -77,7 +88,7 @@ func (c *permits) attempt(ctx context.Context, main *lockfile, as standing, s *s
 			busy = err
 		}
 		if ctx.Err() != nil {
-			break // A scan of many takes a while.
+			break // To try many takes a while.
 		}
 	}
 	if busy == nil {

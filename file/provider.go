@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/distlock/distlock-go/core"
@@ -25,6 +26,8 @@ type Provider struct {
 	ledger ledger
 	events events
 	probe  probe
+
+	background sync.WaitGroup // what Close waits for, beside the engine
 
 	owner *ownerRecord
 	host  string // of this machine, as owners name it
@@ -94,6 +97,7 @@ func (p *Provider) NewSemaphore(name string, limit int) core.Semaphore {
 // stay where they are; see [Provider.GC].
 func (p *Provider) Close() error {
 	err := p.engine.Close()
+	p.background.Wait()
 	p.probe.close()
 	err = errors.Join(err, p.events.close())
 	p.files.clear()

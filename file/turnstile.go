@@ -46,14 +46,9 @@ const (
 	first                    // has the gate
 )
 
-// approach does what is due before an attempt at the object: it lets nobody pass
-// the one at the gate, or tells everybody that it is the one.
+// approach lets nobody pass the one at the gate.
 func (t *turnstile) approach(main *lockfile, as standing) error {
-	if as == first {
-		main.setFlag(atGated, true)
-		return nil
-	}
-	if !main.flagged(atGated) {
+	if as == first || !main.flagged(atGated) {
 		return nil
 	}
 	if as == newcomer {
@@ -98,10 +93,27 @@ func (t *turnstile) wait(ctx context.Context, c taker, busy func(error)) (driver
 		return got, err
 	}
 	s = newSleeper(t.p, c)
-	defer t.leave(g)
-	return t.p.engine.Retry(ctx, s, nil, func(ctx context.Context) (driver.Claim, error) {
+	got, err = t.p.engine.Retry(ctx, s, nil, func(ctx context.Context) (driver.Claim, error) {
 		return c.take(ctx, first, s)
 	})
+	if held, ok := got.(*claim); ok {
+		held.left = t.leaveBehind(g) // Its user has waited long enough.
+	} else {
+		t.leave(g)
+	}
+	return got, err
+}
+
+// leaveBehind is leave by another goroutine. The channel is closed when it is
+// done; the claim must not be released before, because whoever then finds it free
+// must find the gate free too.
+func (t *turnstile) leaveBehind(g *gate) <-chan struct{} {
+	done := make(chan struct{})
+	t.p.background.Go(func() {
+		t.leave(g)
+		close(done)
+	})
+	return done
 }
 
 // enter takes the gate. s, unless nil, is to be woken when it becomes free.

@@ -22,6 +22,7 @@ type Watcher struct {
 	fd   int
 	file *os.File // the same, in the runtime's poller
 	done chan struct{}
+	due  time.Time // when the goroutine is to look in any case
 
 	mu      sync.Mutex
 	watches map[int][]*Watch // by watch descriptor: one inode may be open twice
@@ -132,10 +133,6 @@ func (w *Watcher) run() {
 	defer close(w.done)
 	buf := make([]byte, 64<<10)
 	for {
-		w.mu.Lock()
-		due := w.echoes.next()
-		w.mu.Unlock()
-		_ = w.file.SetReadDeadline(due)
 		n, err := w.file.Read(buf)
 		switch {
 		case err == nil:
@@ -143,7 +140,27 @@ func (w *Watcher) run() {
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return // Closed.
 		}
-		w.tell(Freed, func() []*Watch { return w.echoes.take(time.Now()) })
+		w.echo()
+	}
+}
+
+// echo tells of closes again, and sets the time of the next look.
+func (w *Watcher) echo() {
+	w.mu.Lock()
+	var due time.Time
+	if len(w.echoes) > 0 {
+		now := time.Now()
+		for _, x := range w.echoes.take(now) {
+			w.mu.Unlock()
+			x.notify(Freed)
+			w.mu.Lock()
+		}
+		due = w.echoes.next()
+	}
+	w.mu.Unlock()
+	if !due.Equal(w.due) {
+		w.due = due
+		_ = w.file.SetReadDeadline(due)
 	}
 }
 
