@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/internal/judge"
 )
 
 // A Config says how to torture.
@@ -51,7 +52,7 @@ func (r Report) String() string {
 // A run is a torture under way.
 type run struct {
 	Config
-	arena *Arena
+	arena *judge.Arena
 	path  string // of the arena
 	procs []*exec.Cmd
 }
@@ -63,7 +64,7 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 		r.Limit = 1
 	}
 	var err error
-	if r.arena, err = OpenArena(r.path); err != nil {
+	if r.arena, err = judge.OpenArena(r.path); err != nil {
 		return Report{}, err
 	}
 	for i := range r.procs {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/distlock/distlock-go/core"
 	"github.com/distlock/distlock-go/file"
+	"github.com/distlock/distlock-go/internal/judge"
 )
 
 // A Job is what one process does.
@@ -27,7 +28,7 @@ const Name = "torture"
 
 // Work does a job until the arena says stop.
 func Work(job Job) error {
-	arena, err := OpenArena(job.Arena)
+	arena, err := judge.OpenArena(job.Arena)
 	if err != nil {
 		return err
 	}
@@ -43,7 +44,7 @@ func Work(job Job) error {
 	return p.Close()
 }
 
-func fight(arena *Arena, p *file.Provider, job Job, seat int) {
+func fight(arena *judge.Arena, p *file.Provider, job Job, seat int) {
 	locks := []core.Lock{p.NewLock(Name)}
 	switch job.Kind {
 	case core.KindRWLock:
@@ -80,7 +81,7 @@ func acquire(ctx context.Context, l core.Lock) (core.Handle, error) {
 }
 
 // inside is a critical section.
-func inside(arena *Arena, job Job, h core.Handle, seat int, shared bool) {
+func inside(arena *judge.Arena, job Job, h core.Handle, seat int, shared bool) {
 	next := arena.Cases.Load()
 	arena.Enter(seat, shared, job.Limit)
 	// Permits are granted at the same time, so the order in which they come here is

@@ -19,7 +19,7 @@ import (
 
 	"github.com/distlock/distlock-go/core"
 	"github.com/distlock/distlock-go/internal/faultproxy"
-	"github.com/distlock/distlock-go/internal/filetorture"
+	"github.com/distlock/distlock-go/internal/judge"
 	"github.com/distlock/distlock-go/internal/testenv"
 	"github.com/distlock/distlock-go/redis"
 )
@@ -77,7 +77,7 @@ func (j job) work() error {
 	}
 	var all sync.WaitGroup
 	for _, kind := range chaosKinds {
-		arena, err := filetorture.OpenArena(filepath.Join(j.Dir, string(kind)))
+		arena, err := judge.OpenArena(filepath.Join(j.Dir, string(kind)))
 		if err != nil {
 			return err
 		}
@@ -89,7 +89,7 @@ func (j job) work() error {
 	return p.Close()
 }
 
-func (j job) fight(p *redis.Provider, kind core.Kind, arena *filetorture.Arena, seat int) {
+func (j job) fight(p *redis.Provider, kind core.Kind, arena *judge.Arena, seat int) {
 	locks := []core.Lock{p.NewLock("chaos")}
 	limit := 1
 	switch kind {
@@ -121,7 +121,7 @@ func (j job) fight(p *redis.Provider, kind core.Kind, arena *filetorture.Arena, 
 
 // stay is a critical section of about a millisecond, and now and then of more
 // than a third of the lease.
-func stay(arena *filetorture.Arena, h core.Handle, kind core.Kind, seat int, shared bool, limit int) {
+func stay(arena *judge.Arena, h core.Handle, kind core.Kind, seat int, shared bool, limit int) {
 	next := arena.Cases.Load()
 	arena.Enter(seat, shared, limit)
 	if fresh := arena.Draw(h.Token(), shared); !fresh && kind != core.KindSemaphore && h.Err() == nil {
@@ -182,10 +182,10 @@ func chaos(t *testing.T, lasts time.Duration, unwise bool) (violations int) {
 		return faultproxy.Forward
 	})
 	dir := t.TempDir()
-	arenas := make(map[core.Kind]*filetorture.Arena)
+	arenas := make(map[core.Kind]*judge.Arena)
 	for _, kind := range chaosKinds {
 		var err error
-		if arenas[kind], err = filetorture.OpenArena(filepath.Join(dir, string(kind))); err != nil {
+		if arenas[kind], err = judge.OpenArena(filepath.Join(dir, string(kind))); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,4 +1,4 @@
-package filetorture
+package judge
 
 import (
 	"fmt"
