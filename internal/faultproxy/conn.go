@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,6 +24,11 @@ type conn struct {
 	cutOff bool
 
 	clientHasWord bool // guarded by proxy.mu: the last chunk came from the client
+
+	// The way on which the connection ends after what is queued, plus one. What
+	// comes the other way from then on is lost: the answer to a chunk that is the
+	// last could otherwise arrive before the reset does.
+	parting atomic.Int32
 }
 
 // chunk is what one read returned, and when it is due at the other side. A chunk
@@ -113,7 +119,11 @@ func (c *conn) read(d Direction, from *net.TCPConn, queue chan<- chunk) {
 				c.cut()
 				return
 			}
-			muted = muted || action == Mute
+			if action == ForwardThenCut {
+				c.parting.CompareAndSwap(0, int32(d)+1)
+			}
+			ends := c.parting.Load()
+			muted = muted || action == Mute || ends != 0 && ends != int32(d)+1
 			if !muted {
 				c.enqueue(d, queue, chunk{data: bytes.Clone(buffer[:size]), thenCut: action == ForwardThenCut})
 			}
