@@ -20,7 +20,8 @@ type Report struct {
 
 const checkSQL = `select current_setting('max_locks_per_transaction')::int8 *
 	(current_setting('max_connections')::int8 + current_setting('max_prepared_transactions')::int8),
-	(select count(*) from pg_catalog.pg_locks where locktype = 'advisory')`
+	(select count(*) from pg_catalog.pg_locks where locktype = 'advisory'),
+	current_setting('fsync'), current_setting('synchronous_commit')`
 
 // Check connects, finds out whether locks can be relied upon there, and takes and
 // releases one. Its error is that of an acquire; the rest is in the report.
@@ -51,6 +52,7 @@ func (p *Provider) check(ctx context.Context) (*Report, error) {
 		return nil, unavailable(err)
 	}
 	r.warn(p.opts)
+	r.warnOfCrashes(string(row[2]), string(row[3]))
 	h, err := p.NewLock("distlock check " + strconv.FormatUint(uint64(facts.pid), 10)).Acquire(ctx)
 	if err != nil {
 		return nil, err
@@ -72,5 +74,17 @@ func (r *Report) warn(o *Options) {
 	}
 	if r.InUse > r.Capacity/2 {
 		add("%d advisory locks are held, of a lock table for about %d: raise max_locks_per_transaction", r.InUse, r.Capacity)
+	}
+}
+
+// warnOfCrashes tells what of the tokens a crash of the server may undo: they are
+// values of a sequence, which is in the write-ahead log like everything else.
+func (r *Report) warnOfCrashes(fsync, commit string) {
+	const risk = " is off: after a crash of the server fencing tokens may be drawn a second time; turn it on"
+	switch {
+	case fsync == "off":
+		r.Warnings = append(r.Warnings, "fsync"+risk)
+	case commit == "off":
+		r.Warnings = append(r.Warnings, "synchronous_commit"+risk)
 	}
 }

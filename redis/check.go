@@ -14,13 +14,15 @@ import (
 	"github.com/distlock/distlock-go/core"
 )
 
-// A Report is what [Provider.Check] found.
+// A Report is what [Provider.Check] or [RedLock.Check] found.
 type Report struct {
-	Version  string   // of the server, "" if INFO is not permitted
-	Mode     string   // "standalone" or "cluster"
-	Servers  int      // that were asked: the masters of a cluster, or one
-	Push     bool     // messages arrive, so waiters need not poll
-	Warnings []string // what endangers locks or makes them slow, and the cure
+	Version  string        // of the server, "" if INFO is not permitted
+	Mode     string        // "standalone", "cluster" or "redlock"
+	Servers  int           // that were asked: one, the masters of a cluster, all of a RedLock
+	Up       int           // of these, the ones that answered
+	Push     bool          // messages arrive, so waiters need not poll; not tried for a RedLock
+	Skew     time.Duration // by which, at the least, the clocks of a RedLock's servers differ
+	Warnings []string      // what endangers locks or makes them slow, and the cure
 }
 
 // Check asks the deployment whether it is fit for locks: that the master
@@ -44,6 +46,7 @@ func (p *Provider) Check(ctx context.Context) (*Report, error) {
 func (p *Provider) check(ctx context.Context, r *Report) error {
 	examine := func(ctx context.Context, c *goredis.Client) error {
 		r.Servers++
+		r.Up++
 		return r.examine(ctx, c, p.servers.cluster != nil)
 	}
 	if p.servers.cluster == nil {
