@@ -53,7 +53,7 @@ func (a *address) secrets() []string {
 	if a.user != nil {
 		if password, has := a.user.Password(); has {
 			add(password)
-		} else {
+		} else if !strings.HasPrefix(a.scheme, "postgres") { // whose users are no secret, and every error names them
 			add(a.user.Username()) // an access token, as some services have it
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -27,19 +28,19 @@ true when the backend was asked.`,
   distlock inspect --json nightly-report | jq '.[].holders[].owner.pid'`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			all, err := ask(cmd.Context(), *backend, func(ctx context.Context, i distlock.Inspector) ([]distlock.Status, error) {
-				return i.Inspect(ctx, args[0])
+			return withInspector(cmd.Context(), *backend, func(i distlock.Inspector) error {
+				all, err := i.Inspect(cmd.Context(), args[0])
+				switch {
+				case err != nil:
+					return err
+				case asJSON:
+					return printJSON(os.Stdout, all)
+				case len(all) == 0:
+					fmt.Printf("%s is free\n", show(args[0]))
+					return nil
+				}
+				return printDetails(os.Stdout, all, time.Now())
 			})
-			switch {
-			case err != nil:
-				return err
-			case asJSON:
-				return printJSON(os.Stdout, all)
-			case len(all) == 0:
-				fmt.Printf("%s is free\n", show(args[0]))
-				return nil
-			}
-			return printDetails(os.Stdout, all, time.Now())
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array of objects")
@@ -47,47 +48,93 @@ true when the backend was asked.`,
 }
 
 func newList(backend *string) *cobra.Command {
-	var asJSON bool
+	var asJSON, watching bool
+	interval := time.Second
 	cmd := &cobra.Command{
 		Use:   "ls [PREFIX]",
 		Short: "List what is held or waited for",
-		Long:  `List every object that is held or waited for and whose name begins with PREFIX.`,
+		Long: `List every object that is held or waited for and whose name begins with PREFIX.
+
+With --watch it goes on until it is interrupted: on a terminal the list is shown
+in place, elsewhere it is printed whenever it has changed, with --json as one
+array a line.
+
+PostgreSQL knows the keys of locks and not their names, so there the list shows
+keys; distlock inspect NAME finds the key of a name.`,
 		Example: `  distlock ls
-  distlock ls --json nightly-`,
+  distlock ls --watch
+  distlock ls --json nightly- | jq -r '.[].name'
+  distlock ls --watch --json | jq --unbuffered 'map(.waiters | length) | add'`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			all, err := ask(cmd.Context(), *backend, func(ctx context.Context, i distlock.Inspector) ([]distlock.Status, error) {
-				return i.List(ctx, strings.Join(args, ""))
-			})
-			switch {
-			case err != nil:
-				return err
-			case asJSON:
-				return printJSON(os.Stdout, all)
+			if interval <= 0 {
+				return usage("--interval must be longer than 0")
 			}
-			return printList(os.Stdout, all, time.Now())
+			return withInspector(cmd.Context(), *backend, func(i distlock.Inspector) error {
+				list := func(ctx context.Context) ([]distlock.Status, error) { return i.List(ctx, strings.Join(args, "")) }
+				if watching {
+					w := &watch{out: os.Stdout, errs: os.Stderr, live: isTerminal(os.Stdout) && !asJSON,
+						style: styleOf(os.Stdout), rows: rows, asJSON: asJSON, list: list}
+					return w.run(cmd.Context(), interval)
+				}
+				all, err := list(cmd.Context())
+				switch {
+				case err != nil:
+					return err
+				case asJSON:
+					return printJSON(os.Stdout, all)
+				}
+				var page strings.Builder
+				if err := printList(&page, all, time.Now()); err != nil {
+					return err
+				}
+				fmt.Print(styleOf(os.Stdout).heading(page.String()))
+				return nil
+			})
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array of objects")
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.BoolVarP(&watching, "watch", "w", false, "go on, and show what changes")
+	f.DurationVar(&interval, "interval", interval, "how often --watch looks, as a `DURATION`")
+	f.BoolVar(&asJSON, "json", false, "print a JSON array of objects")
 	return cmd
 }
 
-// ask opens the backend and has question asked.
-func ask(ctx context.Context, backend string, question func(context.Context, distlock.Inspector) ([]distlock.Status, error)) ([]distlock.Status, error) {
+// withProvider opens the backend for the length of a function.
+func withProvider(ctx context.Context, backend string, f func(distlock.Provider) error) error {
 	p, err := open(ctx, backend, "")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { warn(p.Close()) }()
-	inspector, ok := p.(distlock.Inspector)
-	if !ok {
-		return nil, &exitError{code: codeUnavailable, err: fmt.Errorf("the backend cannot tell who holds what")}
-	}
-	return question(ctx, inspector)
+	return f(p)
 }
 
-// printJSON prints an array, in which no list is null.
+// withInspector is withProvider for a question.
+func withInspector(ctx context.Context, backend string, f func(distlock.Inspector) error) error {
+	return withProvider(ctx, backend, func(p distlock.Provider) error {
+		i, ok := p.(distlock.Inspector)
+		if !ok {
+			return errNoInspector()
+		}
+		return f(i)
+	})
+}
+
+func errNoInspector() error {
+	return &exitError{code: codeUnavailable, err: errors.New("the backend cannot tell who holds what")}
+}
+
+// printJSON prints an array.
 func printJSON(w io.Writer, all []distlock.Status) error {
+	out := json.NewEncoder(w)
+	out.SetIndent("", "  ")
+	return out.Encode(complete(all))
+}
+
+// complete returns a copy in which no list is null.
+func complete(all []distlock.Status) []distlock.Status {
 	list := make([]distlock.Status, len(all))
 	for i, s := range all {
 		list[i] = s
@@ -98,9 +145,7 @@ func printJSON(w io.Writer, all []distlock.Status) error {
 			list[i].Waiters = []distlock.Waiter{}
 		}
 	}
-	out := json.NewEncoder(w)
-	out.SetIndent("", "  ")
-	return out.Encode(list)
+	return list
 }
 
 // printList prints a line for each object.

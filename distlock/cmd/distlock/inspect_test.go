@@ -91,7 +91,10 @@ func TestVersionAndHelp(t *testing.T) {
 	if out, _ := once(t, "", 0, "version"); !strings.HasPrefix(out, "distlock ") || !strings.Contains(out, "go1.") {
 		t.Errorf("version prints %q", out)
 	}
-	for _, args := range [][]string{{}, {"help"}, {"run", "--help"}, {"help", "ls"}} {
+	if out, _ := once(t, "", 0, "version", "--json"); !strings.HasPrefix(out, `{"arch":"`) || !strings.Contains(out, `"version":"`) {
+		t.Errorf("version --json prints %q", out)
+	}
+	for _, args := range [][]string{{}, {"help"}, {"run", "--help"}, {"help", "ls"}, {"break", "--help"}, {"doctor", "--help"}} {
 		if out, _ := once(t, "", 0, args...); !strings.Contains(out, "Usage:") {
 			t.Errorf("distlock %q prints %q, want the usage", args, out)
 		}

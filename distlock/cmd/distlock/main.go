@@ -20,7 +20,14 @@
 //	127  the command was not found
 //
 // 1, 126, 127 and 128+N are those of flock(1) and the shell, 64 to 70 those of
-// sysexits.h. The other subcommands use 0, 64, 69 and 70.
+// sysexits.h. The other subcommands use 0, 64, 69 and 70; distlock doctor also 1,
+// if it has warnings, and distlock break 1, if it was told not to.
+//
+// # Output
+//
+// What a script would read goes to standard output, as JSON with --json;
+// messages go to standard error. Colours and lines that are kept up to date
+// appear on a terminal only, and no colours if NO_COLOR is set, or TERM is dumb.
 package main
 
 import (
@@ -70,9 +77,13 @@ the command lines of a machine.`,
 	root.PersistentFlags().StringVar(&backend, "backend", "", "`URL` of the backend (default $DISTLOCK_URL, or files of the user)")
 	root.SetFlagErrorFunc(usageError)
 	root.SetVersionTemplate("distlock {{.Version}}\n")
-	root.AddCommand(newRun(&backend), newInspect(&backend), newList(&backend), newVersion())
+	root.AddCommand(newRun(&backend), newList(&backend), newInspect(&backend), newBreak(&backend), newDoctor(&backend), newVersion())
 	for _, cmd := range append(root.Commands(), root) {
 		checkArgs(cmd)
+		switch cmd.Name() {
+		case "run", "ls", "inspect", "break":
+			cmd.ValidArgsFunction = completeNames(&backend)
+		}
 	}
 	return root
 }
@@ -91,6 +102,11 @@ func checkArgs(cmd *cobra.Command) {
 // usageError says what is wrong with the command line and where to read on.
 func usageError(cmd *cobra.Command, err error) error {
 	return &exitError{code: codeUsage, err: fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+}
+
+// usage is an error of the command line.
+func usage(format string, args ...any) error {
+	return &exitError{code: codeUsage, err: fmt.Errorf(format, args...)}
 }
 
 // message returns what to print of an error, in one line. The errors of the

@@ -34,7 +34,7 @@ func (n *notice) show(err error) (end func()) {
 		n.holders = []distlock.Holder{held.Holder}
 	}
 	write := n.once
-	if term.IsTerminal(int(n.out.Fd())) && os.Getenv("TERM") != "dumb" {
+	if isTerminal(n.out) {
 		write = n.live
 	}
 	ctx, cancel := context.WithCancel(context.Background())

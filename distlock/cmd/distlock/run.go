@@ -82,6 +82,7 @@ Exit codes: that of COMMAND, or 128+N if signal N ended it; or, of distlock,
 	f.Var(&j.onLost, "on-lost", "what to do when the lock is lost: kill the command, signal it (SIGTERM), or warn")
 	f.IntVar(&j.busyCode, "conflict-exit-code", codeBusy, "exit `CODE` if the lock is held elsewhere")
 	f.BoolVarP(&j.quiet, "quiet", "q", false, "do not say that and for whom the command waits, nor that it did not get the lock")
+	choices(cmd, "on-lost", killOnLoss, signalOnLoss, warnOnLoss)
 	return cmd
 }
 

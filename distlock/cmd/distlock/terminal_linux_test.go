@@ -238,3 +238,54 @@ func state(pid int) string {
 	after, _, _ = strings.Cut(after, " ")
 	return after
 }
+
+func TestBreakAsksOnATerminal(t *testing.T) {
+	url := locks(t)
+	holder := start(t, url, "run", "a", "--", self(t), asHolder)
+	holder.holding()
+	for _, test := range []struct {
+		answer string
+		code   int
+		says   string
+	}{
+		{"\n", 1, "nothing was broken"},
+		{"n\n", 1, "nothing was broken"},
+		{"\x04", 1, "nothing was broken"},
+		{"y\n", 0, "1 hold was ended"},
+	} {
+		c := openConsole(t, url, "break", "a")
+		c.await(fmt.Sprintf("(pid %d) on ", holder.cmd.Process.Pid))
+		c.await("[y/N] ")
+		c.press(test.answer)
+		c.until("for the end", func() bool { return len(c.result) > 0 })
+		c.await(test.says)
+		c.wait(test.code)
+	}
+	holder.wait(79)
+}
+
+func TestDoctorHasColoursOnATerminal(t *testing.T) {
+	url := locks(t)
+	c := openConsole(t, url, "doctor")
+	c.await("\x1b[32mhealthy\x1b[0m")
+	c.wait(0)
+	t.Setenv("NO_COLOR", "1")
+	c = openConsole(t, url, "doctor")
+	c.await("healthy")
+	c.wait(0)
+	if strings.Contains(c.text(), "\x1b") {
+		t.Errorf("with NO_COLOR: %q", c.text())
+	}
+}
+
+func TestWatchRedrawsATerminal(t *testing.T) {
+	url := locks(t)
+	c := openConsole(t, url, "ls", "--watch", "--interval", "10ms")
+	c.await("nothing is held")
+	holder := start(t, url, "run", "a", "--", self(t), asHolder)
+	holder.holding()
+	c.await("\x1b[1mNAME")
+	c.press("\x03")
+	c.ended(syscall.SIGINT)
+	holder.release()
+}
