@@ -30,10 +30,36 @@ the same account twice: distlock: acquire all "transfer: account 1": invalid: th
 `,
 	"workers": `12 jobs done, at most 3 at a time: true
 `,
-	"fencing": `the late write is refused: true
-the store keeps what was written by the next holder
-its handle tells of the loss: true
+	"fencing": fenced("HTTP store"),
+	"cron": `of 3 replicas, 1 ran the job and 2 skipped it
 `,
+	"stampede": `20 of 20 callers have the value, which was computed 1 time(s)
+`,
+	"shutdown": `the signal came; work goes on: true
+the first worker ended well: true
+the second stopped waiting: true
+closed: true
+`,
+	"slog": `level=DEBUG msg=acquired kind=lock name="example slog"
+level=DEBUG msg=not_acquired kind=lock name="example slog"
+level=DEBUG msg=released kind=lock name="example slog"
+level=DEBUG msg=acquired kind=lock name="example slog"
+level=ERROR msg=lost kind=lock name="example slog"
+`,
+	"otel": `span "distlock.acquire", child of work: true, status Unset
+span "distlock.acquire", child of work: true, status Error
+span "distlock.hold", child of work: true, status Unset
+distlock.acquire.duration (s) acquired: 1
+distlock.acquire.duration (s) held_elsewhere: 1
+distlock.held {hold}: 0
+distlock.hold.duration (s) released: 1
+`,
+}
+
+func fenced(store string) string {
+	return store + `: the late write is refused: true; it keeps what was written by the next holder
+and the handle tells of the loss: true
+`
 }
 
 func TestExamples(t *testing.T) {
@@ -49,7 +75,29 @@ func TestExamples(t *testing.T) {
 		program := build(t, name)
 		for backend, url := range backends {
 			t.Run(name+"/"+backend, func(t *testing.T) {
+				want := want
+				if name == "fencing" && backend == "postgres" {
+					want += fenced("SQL table")
+				}
 				if got := output(t, url, program); got != want {
+					t.Errorf("it printed\n%s\nand not\n%s", got, want)
+				}
+			})
+		}
+	}
+	if database := backends["postgres"]; database != "" {
+		t.Run("migrate", func(t *testing.T) {
+			const want = "4 replicas: 1 of them applied 2 migrations\n"
+			if got := output(t, database, build(t, "migrate")); got != want {
+				t.Errorf("it printed %q, and not %q", got, want)
+			}
+		})
+		// The table is one thing, and where the lock is another.
+		fencing := build(t, "fencing")
+		t.Setenv("FENCING_DATABASE", database)
+		for backend, url := range backends {
+			t.Run("fencing of a table/"+backend, func(t *testing.T) {
+				if got, want := output(t, url, fencing), fenced("HTTP store")+fenced("SQL table"); got != want {
 					t.Errorf("it printed\n%s\nand not\n%s", got, want)
 				}
 			})

@@ -1,6 +1,7 @@
 // Fencing shows what a token is for: a holder that was paused for too long still
-// believes in its lock, and the resource refuses its late write. The backend is
-// that of DISTLOCK_URL, or the memory of this process.
+// believes in its lock, and the resource refuses its late write. The resources are
+// an HTTP store and, if DISTLOCK_URL or FENCING_DATABASE is a postgres: URL, a
+// table of that database; the lock may be on any backend.
 package main
 
 import (
@@ -9,31 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
+	"strings"
 
 	"github.com/distlock/distlock-go/distlock"
 )
-
-// A store is the resource that the lock guards. In SQL the same rule reads:
-//
-//	UPDATE account SET balance = $1, token = $2 WHERE id = $3 AND token <= $2
-type store struct {
-	mu      sync.Mutex
-	highest uint64
-	value   string
-}
-
-var errStale = errors.New("the token is stale: the lock has had another holder since")
-
-func (s *store) write(token uint64, value string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if token < s.highest {
-		return errStale
-	}
-	s.highest, s.value = token, value
-	return nil
-}
 
 func main() {
 	if err := run(context.Background()); err != nil {
@@ -43,14 +23,33 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	p, err := distlock.Open(ctx, cmp.Or(os.Getenv("DISTLOCK_URL"), "mem:"))
+	url := cmp.Or(os.Getenv("DISTLOCK_URL"), "mem:")
+	p, err := distlock.Open(ctx, url)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	lock := p.NewLock("example fencing")
-	var s store
 
+	http := newHTTPStore()
+	defer http.server.Close()
+	if err := tooLate(ctx, p, "HTTP store", http); err != nil {
+		return err
+	}
+	database := cmp.Or(os.Getenv("FENCING_DATABASE"), url)
+	if !strings.HasPrefix(database, "postgres") {
+		return nil
+	}
+	table, err := newSQLStore(ctx, database)
+	if err != nil {
+		return err
+	}
+	defer table.conn.Close(ctx)
+	return tooLate(ctx, p, "SQL table", table)
+}
+
+// tooLate has a holder write after the next one.
+func tooLate(ctx context.Context, p distlock.Provider, what string, s store) error {
+	lock := p.NewLock("example fencing: " + what)
 	paused, err := lock.Acquire(ctx)
 	if err != nil {
 		return err
@@ -63,13 +62,17 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.write(next.Token(), "by the next holder"); err != nil {
+	if err := s.write(ctx, next.Token(), "by the next holder"); err != nil {
 		return err
 	}
 	// Now it wakes up and writes, without having looked at its handle.
-	fmt.Println("the late write is refused:", errors.Is(s.write(paused.Token(), "by the past"), errStale))
-	fmt.Println("the store keeps what was written", s.value)
+	late := s.write(ctx, paused.Token(), "by the past")
+	value, err := s.read(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s: the late write is refused: %t; it keeps what was written %s\n", what, errors.Is(late, errStale), value)
 	<-paused.Done()
-	fmt.Println("its handle tells of the loss:", errors.Is(paused.Err(), distlock.ErrLost))
+	fmt.Println("and the handle tells of the loss:", errors.Is(paused.Err(), distlock.ErrLost))
 	return next.Release(ctx)
 }
