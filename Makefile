@@ -14,6 +14,10 @@ CACHE     := $(CURDIR)/.cache
 TESTENV   := $(CACHE)/testenv
 LINT      := $(CACHE)/golangci-lint
 
+# Tools that few targets need are built at these versions when they are.
+VULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+APIDIFF   := golang.org/x/exp/cmd/apidiff@v0.0.0-20261014143641-f0251eb4aa3e
+
 # Where the library must build: what people run, plus 386 for its 32-bit words.
 PLATFORMS := windows/amd64 darwin/arm64 freebsd/amd64 linux/arm64 linux/386
 
@@ -120,6 +124,38 @@ repo-check: ## Check the repository itself: licence copies, go.mod files, no pat
 .PHONY: model
 model: ## Search all states of a small RedLock for violations, with each rule and without
 	$(GO) test -count=1 ./internal/redlockmodel
+
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities in what the published modules call (needs the network)
+	@GOBIN=$(CACHE) $(GO) install $(VULNCHECK) || { echo "vulncheck: govulncheck could not be had; nothing was checked"; exit 1; }
+	@for m in $(PUBLISHED); do echo "vulncheck $$m"; out=$$(cd $$m && $(CACHE)/govulncheck ./... 2>&1) || { echo "$$out"; \
+		case $$out in *"fetching vulnerabilities"*) echo "vulncheck: the Go vulnerability database cannot be reached from here; nothing was checked";; esac; \
+		exit 1; }; done
+	@echo "vulncheck: clean"
+
+.PHONY: apidiff
+apidiff: ## Fail if an exported name changed incompatibly since the last release
+	@GOBIN=$(CACHE) $(GO) install $(APIDIFF) || { echo "apidiff: the tool could not be had; nothing was compared"; exit 1; }
+	@bash internal/release/apidiff.sh $(CACHE)/apidiff $(PUBLISHED)
+
+.PHONY: packaging
+packaging: testenv ## Make releases in a temporary clone, and be a stranger who uses them
+	$(TESTENV) -- $(GO) test -count=1 -v -timeout 20m $(TESTFLAGS) ./internal/packaging ./internal/release
+
+# --- Release -----------------------------------------------------------------
+
+# CONTRIBUTING.md says how a release is made; none of these pushes anything.
+.PHONY: release
+release: ## Say what a release would do (VERSION=v0.2.0); YES=1 makes its commit and tags here
+	$(GO) run ./internal/release/cmd/release -version "$(VERSION)" $(if $(YES),-yes)
+
+.PHONY: release-verify
+release-verify: ## Fail unless the tags of a release are all there and right (VERSION=)
+	@$(GO) run ./internal/release/cmd/release -version "$(VERSION)" -verify
+
+.PHONY: release-notes
+release-notes: ## Print what the changelog says of a release (VERSION=)
+	@$(GO) run ./internal/release/cmd/release -version "$(VERSION)" -notes
 
 # --- Tools -------------------------------------------------------------------
 

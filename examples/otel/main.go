@@ -54,7 +54,9 @@ func run(ctx context.Context) error {
 		return err
 	}
 	for _, s := range spans.Ended() {
-		fmt.Printf("span %q, child of work: %t, status %v\n", s.Name(), s.Parent().SpanID() == work.SpanContext().SpanID(), s.Status().Code)
+		if s.Parent().SpanID() == work.SpanContext().SpanID() {
+			fmt.Printf("a span of the work: %s, status %v\n", s.Name(), s.Status().Code)
+		}
 	}
 	return report(ctx, reader)
 }

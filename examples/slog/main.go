@@ -24,6 +24,10 @@ func (o logObserver) Observe(ctx context.Context, e distlock.Event) {
 		level = slog.LevelError
 	case distlock.EventDegraded, distlock.EventRenewFailed, distlock.EventProbeFailed, distlock.EventRecovered:
 		level = slog.LevelWarn
+	case distlock.EventReleased:
+		if e.Err != nil {
+			level = slog.LevelWarn // the backend did not confirm it
+		}
 	}
 	if !o.log.Enabled(ctx, level) {
 		return
@@ -72,6 +76,7 @@ func run(ctx context.Context) error {
 	if _, err := p.(distlock.Breaker).Break(ctx, distlock.KindLock, lock.Name()); err != nil {
 		return err
 	}
+	<-h.Done()
 	if err := h.Release(ctx); !errors.Is(err, distlock.ErrLost) {
 		return fmt.Errorf("the release of a broken lock: %w", err)
 	}

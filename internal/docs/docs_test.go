@@ -146,3 +146,44 @@ func TestTheTestsThatAreNamedExist(t *testing.T) {
 		}
 	}
 }
+
+// Every type of event is in the one place that lists them.
+func TestEventsAreListed(t *testing.T) {
+	source, err := os.ReadFile(filepath.Join(root, "core/observe.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(root, "docs/observability.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	types := regexp.MustCompile(`(Event\w+) +EventType = "(\w+)"`).FindAllSubmatch(source, -1)
+	if len(types) == 0 {
+		t.Fatal("core has no events")
+	}
+	for _, m := range types {
+		if row := "| `" + string(m[2]) + "` | `" + string(m[1]) + "` |"; !strings.Contains(string(page), row) {
+			t.Errorf("docs/observability.md lacks %s", row)
+		}
+	}
+	if rows := strings.Count(string(page), "` | `Event"); rows != len(types) {
+		t.Errorf("docs/observability.md lists %d events of %d", rows, len(types))
+	}
+}
+
+// Every example is named where a newcomer looks for it.
+func TestExamplesAreNamed(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	programs, err := filepath.Glob(filepath.Join(root, "examples/*/main.go"))
+	if err != nil || len(programs) == 0 {
+		t.Fatal("there are no examples", err)
+	}
+	for _, program := range programs {
+		if name := filepath.Base(filepath.Dir(program)); !strings.Contains(string(page), "](examples/"+name+")") {
+			t.Errorf("README.md does not name examples/%s", name)
+		}
+	}
+}

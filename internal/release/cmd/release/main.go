@@ -1,7 +1,7 @@
 // Release prepares a release of all modules. Without -yes it only says what it
 // would do. It never pushes: it prints the command that does.
 //
-//	go run ./internal/release/cmd/release -version v0.2.0 [-yes]
+//	go run ./internal/release/cmd/release -version v0.2.0 [-yes | -verify | -notes]
 package main
 
 import (
@@ -16,8 +16,21 @@ import (
 func main() {
 	version := flag.String("version", "", "the version of the release, such as v0.2.0")
 	yes := flag.Bool("yes", false, "make the commit and the tags, instead of saying what would be done")
+	verify := flag.Bool("verify", false, "check the tags of a release that was made")
+	notes := flag.Bool("notes", false, "print what the changelog says of it")
 	flag.Parse()
-	if err := run(".", *version, *yes); err != nil {
+	var err error
+	switch {
+	case *verify:
+		err = release.Verify(".", *version)
+	case *notes:
+		var text string
+		text, err = release.Notes(".", *version)
+		fmt.Println(text)
+	default:
+		err = run(".", *version, *yes)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "release:", err)
 		os.Exit(1)
 	}
