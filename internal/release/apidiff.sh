@@ -12,6 +12,13 @@ tool=$1
 shift
 tmp=$(mktemp -d)
 trap 'git worktree remove --force "$tmp/old" 2>/dev/null || true; rm -rf "$tmp"' EXIT
+
+# api DIRECTORY PATH FILE writes what a module exports, less what the tool says of
+# internal packages.
+api() {
+	(cd "$1" && "$tool" -m -w "$3" "$2" 2> >(grep -v '^Ignoring internal package' >&2))
+}
+
 bad=0
 for module in "$@"; do
 	tag=$(git tag --list "$module/v*" --sort=-v:refname | head -n 1)
@@ -21,8 +28,8 @@ for module in "$@"; do
 	fi
 	git worktree add --quiet --force --detach "$tmp/old" "$tag"
 	path=$(sed -n 's/^module //p' "$module/go.mod")
-	(cd "$tmp/old/$module" && "$tool" -m -w "$tmp/old.api" "$path")
-	(cd "$module" && "$tool" -m -w "$tmp/new.api" "$path")
+	api "$tmp/old/$module" "$path" "$tmp/old.api"
+	api "$module" "$path" "$tmp/new.api"
 	git worktree remove --force "$tmp/old"
 	changes=$("$tool" -m -incompatible "$tmp/old.api" "$tmp/new.api")
 	if [ -z "$changes" ]; then
