@@ -13,12 +13,15 @@ import (
 // Locks are taken in order of name, not as passed, so callers whose sets overlap
 // cannot deadlock. (One name may stand for locks of different kinds or backends;
 // these have a fixed order too.) The same lock twice, or none at all, is an
-// error that matches [ErrInvalid]. ctx bounds the whole wait.
+// error that matches [ErrInvalid]. ctx bounds the whole wait. Any other error is
+// that of the member that could not be acquired; those that had been are released
+// before AcquireAll returns.
 func AcquireAll(ctx context.Context, locks ...Lock) (Handle, error) {
 	return acquireAll(ctx, locks, Lock.Acquire)
 }
 
-// TryAcquireAll is [AcquireAll] with a single attempt at each lock.
+// TryAcquireAll is [AcquireAll] with a single attempt at each lock. If one of them
+// is held elsewhere the error matches [ErrNotAcquired].
 func TryAcquireAll(ctx context.Context, locks ...Lock) (Handle, error) {
 	return acquireAll(ctx, locks, Lock.TryAcquire)
 }

@@ -47,7 +47,7 @@ type Handle interface {
 
 // WithHandle returns a copy of parent that is cancelled when h ends;
 // [context.Cause] then reports h.Err(). Calling cancel frees its resources and
-// leaves h as it is.
+// leaves h as it is. If h has ended already, so has the context.
 func WithHandle(parent context.Context, h Handle) (ctx context.Context, cancel context.CancelFunc) {
 	held, end := context.WithCancelCause(parent)
 	if err := h.Err(); err != nil {

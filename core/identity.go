@@ -9,7 +9,7 @@ import (
 // put locks into one order and find the same one twice. Equal identities mean
 // the same object.
 type Identity struct {
-	Backend  string // "postgres", "redis", "file", "memory"
+	Backend  string // "postgres", "redis", "redlock", "file", "memory"
 	Kind     Kind
 	Name     string
 	Provider any // tells providers of one process apart; must be comparable

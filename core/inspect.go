@@ -43,14 +43,16 @@ type Status struct {
 }
 
 // An Inspector is a provider that can tell who holds what. Find it by type
-// assertion: provider.(core.Inspector).
+// assertion: provider.(core.Inspector). Nothing held is an empty result and no
+// error; errors match [ErrUnavailable], or [ErrInvalid] if the name is not valid.
 type Inspector interface {
 	// Inspect returns the status of the objects of that name that are held or
 	// waited for, one for each kind at the most.
 	Inspect(ctx context.Context, name string) ([]Status, error)
 
 	// List returns the status of every object that is held or waited for and
-	// whose name begins with prefix, in order of name.
+	// whose name begins with prefix, in order of name. A backend that does not
+	// know names says in its documentation what it lists instead.
 	List(ctx context.Context, prefix string) ([]Status, error)
 }
 
@@ -60,6 +62,7 @@ type Breaker interface {
 	// Break ends every hold on the object and returns how many it ended. Their
 	// handles are lost. It is an operator's last resort: a holder that is
 	// alive goes on until it notices, so only a fencing token keeps its late
-	// writes out.
+	// writes out. If nobody holds the object it returns 0 and no error; errors
+	// match [ErrUnavailable].
 	Break(ctx context.Context, kind Kind, name string) (int, error)
 }

@@ -29,7 +29,7 @@ func (f ObserverFunc) Observe(ctx context.Context, e Event) { f(ctx, e) }
 // An Event is something that happened to a lock.
 type Event struct {
 	Type    EventType
-	Backend string // "postgres", "redis", "file", "memory"
+	Backend string // "postgres", "redis", "redlock", "file", "memory"
 	Kind    Kind   // empty if the event concerns the whole provider
 	Name    string // likewise
 	Shared  bool   // a reader of an RWLock

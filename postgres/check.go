@@ -24,7 +24,9 @@ const checkSQL = `select current_setting('max_locks_per_transaction')::int8 *
 	current_setting('fsync'), current_setting('synchronous_commit')`
 
 // Check connects, finds out whether locks can be relied upon there, and takes and
-// releases one. Its error is that of an acquire; the rest is in the report.
+// releases one. What it finds wrong, and the cure, is in Report.Warnings; the error
+// says that no lock can be had there, as that of an acquire does: it matches
+// [ErrPooler], [ErrStandby], [ErrAuth] or another cause, and core.ErrUnavailable.
 func (p *Provider) Check(ctx context.Context) (*Report, error) {
 	r, err := p.check(ctx)
 	if err != nil {

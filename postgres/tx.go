@@ -48,6 +48,9 @@ func (t sqlTx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 // statement_timeout of the transaction do not bound the wait, and have their old
 // values afterwards.
 //
+// Any other error matches core.ErrUnavailable, core.ErrDeadlock if the server found
+// a cycle of transactions, or core.ErrInvalid if the name is not valid.
+//
 // There is no fencing token: a drawn one would give the transaction an id, and
 // keep VACUUM from its work for as long as the lock is held. The transaction
 // protects itself, since it cannot commit once its session is lost.
@@ -59,7 +62,8 @@ func AcquireTx(ctx context.Context, tx Tx, name string) error {
 	return defaultKeys.acquireTx(ctx, tx, core.KindLock, name, txLock)
 }
 
-// TryAcquireTx is AcquireTx without a wait: it reports whether it has the lock.
+// TryAcquireTx is AcquireTx without a wait: it reports whether it has the lock. An
+// error says that this is not known; it never means that the lock is held elsewhere.
 func TryAcquireTx(ctx context.Context, tx Tx, name string) (bool, error) {
 	return defaultKeys.tryTx(ctx, tx, core.KindLock, name, "")
 }

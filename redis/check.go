@@ -28,10 +28,11 @@ type Report struct {
 // Check asks the deployment whether it is fit for locks: that the master
 // answers, its version, the eviction policy, whether a cluster is used as one,
 // whether messages arrive, and whether a lock can be taken. What it finds wrong
-// is in Report.Warnings; the error says that the server cannot be used at all.
+// is in Report.Warnings; the error says that the server cannot be used at all. It
+// matches core.ErrUnavailable, or ctx.Err() if ctx ended first.
 //
-// Without the right to INFO, which [ACL] grants only if asked, the version and
-// the eviction policy stay unknown, and a warning says so.
+// Without the right to INFO, which [ACL] does not grant, the version and the
+// eviction policy stay unknown, and a warning says so.
 func (p *Provider) Check(ctx context.Context) (*Report, error) {
 	r := &Report{Mode: "standalone"}
 	if err := p.check(ctx, r); err != nil {

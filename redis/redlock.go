@@ -104,10 +104,11 @@ var (
 	_ driver.Renewer = (*RedLock)(nil)
 )
 
-// NewRedLock returns a provider over one client for each server. An odd number of
+// NewRedLock returns a provider over one *redis.Client for each server. An odd number of
 // servers is best: a fourth adds nothing to the one that three can do without.
 // The clients stay the caller's: Close does not close them. NewRedLock does no
-// I/O. Errors match core.ErrInvalid.
+// I/O. Errors match core.ErrInvalid; Options.ReplicaAcks is one, because the
+// servers have no replicas that count.
 //
 // When servers are used for the first time, they look like servers that have lost
 // their data, and give no vote for the length of a lease. [RedLock.Bootstrap]
@@ -122,7 +123,8 @@ func NewRedLock(clients []goredis.UniversalClient, opts *Options) (*RedLock, err
 
 // OpenRedLock is [NewRedLock] for servers that are given as redis:// or rediss://
 // URLs, or as host:port, with clients of its own that Close closes. It does no
-// I/O.
+// I/O: whether the servers are there shows at the first acquire, or by
+// [RedLock.Check]. Errors match core.ErrInvalid.
 func OpenRedLock(_ context.Context, servers []string, opts *Options) (*RedLock, error) {
 	clients := make([]goredis.UniversalClient, 0, len(servers))
 	shut := func() {
