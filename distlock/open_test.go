@@ -197,6 +197,9 @@ func TestNoErrorShowsAPassword(t *testing.T) {
 			"%s://host/db?sslpassword=hunter2&x=1",
 			"%s://:hunter2@host/0",
 		} {
+			if strings.HasPrefix(s.name, "postgres") && strings.Contains(url, "//hunter2@") {
+				continue // There that is a user, whom every message may name.
+			}
 			url = fmt.Sprintf(url, s.name)
 			_, err := all.open(t.Context(), url, Options{})
 			if err == nil {
