@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -74,15 +75,15 @@ func TestExamples(t *testing.T) {
 			t.Errorf("%s is not set, and DISTLOCK_REQUIRE_SERVERS is", variable)
 		}
 	}
+	program := build(t)
 	for name, want := range outputs {
-		program := build(t, name)
 		for backend, url := range backends {
 			t.Run(name+"/"+backend, func(t *testing.T) {
 				want := want
 				if name == "fencing" && backend == "postgres" {
 					want += fenced("SQL table")
 				}
-				if got := output(t, url, program); got != want {
+				if got := output(t, url, program(name)); got != want {
 					t.Errorf("it printed\n%s\nand not\n%s", got, want)
 				}
 			})
@@ -91,42 +92,48 @@ func TestExamples(t *testing.T) {
 	if database := backends["postgres"]; database != "" {
 		t.Run("migrate", func(t *testing.T) {
 			const want = "4 replicas: 1 of them applied 2 migrations\n"
-			if got := output(t, database, build(t, "migrate")); got != want {
+			if got := output(t, database, program("migrate")); got != want {
 				t.Errorf("it printed %q, and not %q", got, want)
 			}
 		})
 		// The table is one thing, and where the lock is another.
-		fencing := build(t, "fencing")
 		t.Setenv("FENCING_DATABASE", database)
 		for backend, url := range backends {
 			t.Run("fencing of a table/"+backend, func(t *testing.T) {
-				if got, want := output(t, url, fencing), fenced("HTTP store")+fenced("SQL table"); got != want {
+				if got, want := output(t, url, program("fencing")), fenced("HTTP store")+fenced("SQL table"); got != want {
 					t.Errorf("it printed\n%s\nand not\n%s", got, want)
 				}
 			})
 		}
 	}
-	swap := build(t, "swap")
 	for backend, url := range backends {
 		if url == "" {
 			url = "mem:"
 		}
 		t.Run("swap/"+backend, func(t *testing.T) {
 			scheme, _, _ := strings.Cut(url, ":")
-			if got, want := output(t, "", swap, url), scheme+": counted to 10\n"; got != want {
+			if got, want := output(t, "", program("swap"), url), scheme+": counted to 10\n"; got != want {
 				t.Errorf("it printed %q, and not %q", got, want)
 			}
 		})
 	}
 }
 
-func build(t *testing.T, name string) string {
+// build builds all programs and returns how to find one.
+func build(t *testing.T) func(name string) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), name+".exe")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./"+name).CombinedOutput(); err != nil {
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", dir+string(filepath.Separator), "./...")
+	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	return program
+	return func(name string) string {
+		program := filepath.Join(dir, name)
+		if runtime.GOOS == "windows" {
+			program += ".exe"
+		}
+		return program
+	}
 }
 
 func output(t *testing.T, url, program string, args ...string) string {
