@@ -40,8 +40,19 @@ type ballotVote struct {
 	from    time.Time
 	err     error
 	late    int  // requests that were refused because they were late
+	had     bool // it was granted, be it that it was asked for again since
 	slow    bool // it has failed so far because there is no answer yet
+	undo    undo // of the attempt
 }
+
+// An undo is how far an attempt has been taken back.
+type undo struct {
+	begun, done bool
+	err         error // of the last try
+}
+
+// note takes in the outcome of one try.
+func (u *undo) note(err error) { u.begun, u.done, u.err = true, err == nil, err }
 
 type voteState int
 
@@ -196,10 +207,50 @@ func (b *ballot) finish(out outcome) {
 // giveBack takes an attempt back, unless that is the waiter's. Its caller holds
 // b.mu.
 func (b *ballot) giveBack(i int) {
-	v := &b.votes[i]
-	if v.call != nil && !b.waits(i) {
-		b.n.e.l.peers[i].takeBack(b.n.e.sides[i], v.attempt, v.call)
+	if b.votes[i].call != nil && !b.waits(i) {
+		b.takeBack(i)
 	}
+}
+
+// takeBack takes an attempt back. Its caller holds b.mu.
+func (b *ballot) takeBack(i int) {
+	v := &b.votes[i]
+	v.undo.begun = true
+	b.n.e.l.peers[i].takeBack(b.n.e.sides[i], v.attempt, v.call, v.had, func(err error) {
+		b.mu.Lock()
+		v.undo.note(err)
+		b.changed()
+		b.mu.Unlock()
+	})
+}
+
+// changed wakes whoever waits for a change: the caller of the ballot, or of the
+// release of its hold. Its caller holds b.mu.
+func (b *ballot) changed() {
+	news := b.news
+	if b.hold != nil {
+		news = b.hold.free
+	}
+	select {
+	case news <- struct{}{}:
+	default:
+	}
+}
+
+// stray tells of each server whether it may have a vote of this ballot that did
+// not join the hold, because there is no answer yet or because it could not be
+// taken back yet, and whether that was tried.
+func (b *ballot) stray() []undo {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all := make([]undo, len(b.votes))
+	for i := range b.votes {
+		v := &b.votes[i]
+		if all[i] = v.undo; v.call != nil && (v.state == asked || v.state == failed && v.slow) {
+			all[i] = undo{begun: true}
+		}
+	}
+	return all
 }
 
 // waits reports whether the attempt at a server is that of the waiter.
@@ -358,19 +409,12 @@ func (c *claimer) ballotCall(a attempt, ticket string, fence uint64, slot int64,
 	return call
 }
 
-// report changes what is known of a vote and wakes the caller, unless the ballot
-// is over.
+// report changes what is known of a vote.
 func (b *ballot) report(i int, change func(*ballotVote)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.over {
-		return
-	}
 	change(&b.votes[i])
-	select {
-	case b.news <- struct{}{}:
-	default:
-	}
+	b.changed()
 }
 
 // arrive takes in an answer, or that there is none.
@@ -425,7 +469,7 @@ func (b *ballot) failed(i int, call *call, err error) {
 	b.report(i, func(v *ballotVote) { v.state, v.err, v.slow = failed, err, false })
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if open(call.err) || call.err == nil && call.reply().number(0) == 1 {
+	if open(call.err) || call.err == nil && call.reply().number(0) == 1 || b.votes[i].had {
 		b.giveBackLate(i)
 	}
 }
@@ -433,9 +477,8 @@ func (b *ballot) failed(i int, call *call, err error) {
 // giveBackLate is giveBack for what arrives by itself. If the waiter has moved on,
 // it has taken its attempt back with what it knew. Its caller holds b.mu.
 func (b *ballot) giveBackLate(i int) {
-	v := &b.votes[i]
 	if !b.waits(i) {
-		b.n.e.l.peers[i].takeBack(b.n.e.sides[i], v.attempt, v.call)
+		b.takeBack(i)
 	}
 }
 
@@ -447,24 +490,22 @@ func (b *ballot) granted(i int, call *call, r reply) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	v := &b.votes[i]
+	v.had = true
 	slot := r.number(5)
 	if !b.over {
 		v.state, v.answer, v.slot, v.from = granted, ans, slot, call.sent
 		if b.slots && i == b.arb {
 			b.slot = slot
 		}
-		select {
-		case b.news <- struct{}{}:
-		default:
-		}
+		b.changed()
 		return
 	}
+	v.state, v.slow = granted, false
 	if b.hold != nil && !b.waits(i) && (!b.slots || slot == b.slot) && b.hold.absorb(i, e.vote(i, v.attempt, ans, call.sent)) {
 		return
 	}
-	if v.state == failed || v.state == asked {
-		b.giveBackLate(i)
-	}
+	b.giveBackLate(i)
+	b.changed()
 }
 
 func (b *ballot) refused(i int, call *call, r reply) {
@@ -480,7 +521,7 @@ func (b *ballot) refused(i int, call *call, r reply) {
 	if b.waits(i) && !over {
 		e.l.peers[i].p.lines.queued(b.w, ans)
 	}
-	b.report(i, func(v *ballotVote) { v.state, v.answer = refused, ans })
+	b.report(i, func(v *ballotVote) { v.state, v.answer, v.slow, v.had = refused, ans, false, false })
 }
 
 // learn remembers the greatest token that was seen, so that the next proposal is

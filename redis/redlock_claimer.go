@@ -216,7 +216,7 @@ func (n *election) abandon() {
 		call := b.votes[b.arb].call
 		b.mu.Unlock()
 		if call != nil {
-			n.e.l.peers[b.arb].takeBack(w.c, w.attempt, call)
+			n.e.l.peers[b.arb].takeBack(w.c, w.attempt, call, false, nil)
 		}
 	}
 }

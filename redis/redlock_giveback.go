@@ -14,22 +14,35 @@ import (
 // without an answer it is sent a second time, when the server has begun to refuse
 // the attempt because of its age.
 //
+// A server that has refused has nothing to give back, unless it had granted the
+// same attempt before. note, if there is one, is called with the outcome of each
+// try.
+//
 // Close does not wait for a server that does not answer: what it may have granted
 // ends with its lease, and is a vote of a minority.
-func (x *peer) takeBack(side *claimer, a attempt, call *call) {
+func (x *peer) takeBack(side *claimer, a attempt, call *call, had bool, note func(error)) {
+	undo := func(ctx context.Context) error {
+		err := side.takeBack(ctx, a)
+		if note != nil {
+			note(err)
+		}
+		return err
+	}
 	x.l.background.Go(func() {
-		if !x.wait(call.done) || unsent(call.err) || call.err != nil && !open(call.err) {
-			return
-		}
-		if call.err == nil {
-			if call.reply().number(0) >= 0 {
-				x.repeat(func(ctx context.Context) error { return side.takeBack(ctx, a) })
+		switch answered := x.wait(call.done); {
+		case !answered:
+		case open(call.err) && !unsent(call.err):
+			if note != nil {
+				note(call.err)
 			}
-			return
-		}
-		x.repeat(func(ctx context.Context) error { return side.takeBack(ctx, a) })
-		if sleep(x.l.engine.Context(), time.Until(call.sent.Add(x.l.opts.Timeout+50*time.Millisecond))) == nil || x.up() {
-			x.repeat(func(ctx context.Context) error { return side.takeBack(ctx, a) })
+			x.repeat(undo)
+			if sleep(x.l.engine.Context(), time.Until(call.sent.Add(x.l.opts.Timeout+50*time.Millisecond))) == nil || x.up() {
+				x.repeat(undo)
+			}
+		case had || call.err == nil && call.reply().number(0) >= 0:
+			x.repeat(undo)
+		case note != nil:
+			note(nil)
 		}
 	})
 }

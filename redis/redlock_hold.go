@@ -19,9 +19,12 @@ type union struct {
 	fence uint64
 	place int64 // the slot of a semaphore
 
+	ballot *ballot
+
 	mu    sync.Mutex
 	n     *election
 	votes []*vote // by server; nil: none
+	asked []undo  // by server: the last request for a vote that was missing
 	over  bool    // it was released, so no vote may join
 	begun bool    // the releases were sent
 	told  bool    // that too few servers have confirmed them
@@ -46,6 +49,14 @@ var (
 	_ driver.Watched = (*union)(nil)
 )
 
+// renewed takes in that the server has begun a lease after from. Answers may
+// overtake each other: the lease only grows.
+func (v *vote) renewed(from time.Time, lease time.Duration) {
+	if from.After(v.from) {
+		v.from, v.until = from, from.Add(lease)
+	}
+}
+
 // vote makes a vote of a grant. From now on messages about the attempt find it.
 func (e *elector) vote(i int, a attempt, ans answer, from time.Time) *vote {
 	side := e.sides[i]
@@ -58,14 +69,14 @@ func (e *elector) vote(i int, a attempt, ans answer, from time.Time) *vote {
 // granted in time, is taken back. Its caller holds b.mu.
 func (b *ballot) win() {
 	e := b.n.e
-	u := &union{e: e, n: b.n, place: b.slot, votes: make([]*vote, len(b.votes)), free: make(chan struct{}, 1)}
+	u := &union{e: e, n: b.n, ballot: b, place: b.slot, votes: make([]*vote, len(b.votes)), asked: make([]undo, len(b.votes)), free: make(chan struct{}, 1)}
 	for i := range b.votes {
 		v := &b.votes[i]
 		if v.state == granted && (!b.slots || v.slot == b.slot) {
 			u.votes[i] = e.vote(i, v.attempt, v.answer, v.from)
 			u.listen(i, u.votes[i])
 		} else if v.state == granted || b.waits(i) && v.call != nil {
-			e.l.peers[i].takeBack(e.sides[i], v.attempt, v.call)
+			b.takeBack(i)
 		}
 	}
 	b.hold = u
@@ -220,10 +231,7 @@ func (u *union) giveBack(i int, v *vote) {
 		v.freed = v.freed || err == nil || ended
 		v.tried, v.err = true, err
 		u.mu.Unlock()
-		select {
-		case u.free <- struct{}{}:
-		default:
-		}
+		u.changed()
 		if ended {
 			return nil
 		}
@@ -238,9 +246,12 @@ func (u *union) giveBack(i int, v *vote) {
 	}
 }
 
-// released reports whether the outcome of the release is known, and returns it.
+// released reports whether the outcome of the release is known, and returns it. A
+// server is free of the hold when it has confirmed that, or is known to have given
+// no vote; one that was asked for a vote and did not answer may have one.
 func (u *union) released() (done bool, err error) {
 	arb := u.e.l.arbiter()
+	stray := u.ballot.stray()
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if v := u.votes[arb]; v != nil && !v.freed && !v.tried {
@@ -249,18 +260,21 @@ func (u *union) released() (done bool, err error) {
 	held, gone, kept, tried := 0, 0, 0, true
 	var errs []error
 	for i, v := range u.votes {
-		if v == nil {
-			continue
+		last := undo{begun: true, done: true}
+		if v != nil {
+			held++
+			if v.gone {
+				gone++
+			}
+			last = undo{begun: true, done: v.freed, err: v.err}
 		}
-		held++
-		if v.gone {
-			gone++
-		}
-		if !v.freed {
-			kept++
-			tried = tried && v.tried
-			if v.err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", u.e.l.peers[i].addr, v.err))
+		for _, one := range []undo{last, stray[i], u.asked[i]} {
+			if one.begun && !one.done {
+				kept++
+				if tried = tried && one.err != nil; one.err != nil {
+					errs = append(errs, fmt.Errorf("%s: %w", u.e.l.peers[i].addr, one.err))
+				}
+				break
 			}
 		}
 	}
@@ -278,4 +292,12 @@ func (u *union) released() (done bool, err error) {
 		return true, &TroubleError{NoMajority, "", joined(errs)}
 	}
 	return false, nil
+}
+
+// changed wakes a release that waits for more servers to be free.
+func (u *union) changed() {
+	select {
+	case u.free <- struct{}{}:
+	default:
+	}
 }

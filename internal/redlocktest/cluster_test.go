@@ -90,3 +90,17 @@ func (f *fleet) holds(t *testing.T, i int, name string) bool {
 	defer c.Close()
 	return c.Exists(context.Background(), f.opts.Prefix+":{"+name+"}").Val() == 1
 }
+
+// everywhere waits until every server has given its vote: Acquire returns with a
+// majority, and the others follow.
+func (f *fleet) everywhere(t *testing.T, name string) {
+	t.Helper()
+	eventually(t, lease, "all servers have voted", func() bool {
+		for i := range f.RedisNodes {
+			if !f.holds(t, i, name) {
+				return false
+			}
+		}
+		return true
+	})
+}

@@ -74,6 +74,7 @@ func TestReleaseWithMajorityDown(t *testing.T) { // E47
 	f := newFleet(t, 3)
 	p := f.open(t)
 	h := must[core.Handle](t)(p.NewLock("a").Acquire(t.Context()))
+	f.everywhere(t, "a")
 	check(t, f.RedisNodes[1].Kill())
 	check(t, f.RedisNodes[2].Kill())
 	begun := time.Now()
@@ -136,6 +137,7 @@ func TestMinorityDies(t *testing.T) { // E54
 	f := newFleet(t, 5)
 	p, q := f.open(t), f.open(t)
 	h := must[core.Handle](t)(p.NewLock("a").Acquire(t.Context()))
+	f.everywhere(t, "a")
 	check(t, f.RedisNodes[0].Kill())
 	check(t, f.RedisNodes[3].Pause())
 	defer func() { _ = f.RedisNodes[3].Continue() }()
@@ -170,7 +172,7 @@ func TestRestartEmpty(t *testing.T) {
 	f := newFleet(t, 3)
 	p, q := f.open(t), f.open(t)
 	h := must[core.Handle](t)(p.NewLock("a").Acquire(t.Context()))
-	eventually(t, lease, "all votes are there", func() bool { return f.holds(t, 0, "a") && f.holds(t, 1, "a") && f.holds(t, 2, "a") })
+	f.everywhere(t, "a")
 	restartEmpty(t, f, 0)
 	check(t, f.RedisNodes[1].Kill()) // Now the one that forgot would make the difference.
 	for end := time.Now().Add(lease / 2); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
