@@ -48,6 +48,9 @@ type election struct {
 	place int
 	push  uint64 // the fence, or the slot and one, that came with its grant; 0: none
 	last  *ballot
+
+	turn  time.Time // until when it goes on asking while it is its turn; zero: it is not
+	tries int       // rounds of this turn
 }
 
 const roundBits = 12
@@ -101,11 +104,7 @@ func (e *elector) Wait(ctx context.Context, busy func(error)) (driver.Claim, err
 	for {
 		n.choose()
 		b := n.ballot()
-		patience := 100 * time.Millisecond
-		if n.push > 0 {
-			patience = 300*time.Millisecond + rand.N(300*time.Millisecond)
-		}
-		outcome := b.run(ctx, patience)
+		outcome := b.run(ctx, n.patience())
 		switch outcome {
 		case won:
 			claim, err := b.claim(ctx)
@@ -140,6 +139,13 @@ func (e *elector) Wait(ctx context.Context, busy func(error)) (driver.Claim, err
 			busy(b.busy(ctx))
 			busy = nil
 		}
+		if outcome == split && n.goesOn(b) {
+			if err := sleep(ctx, n.pause()); err != nil {
+				n.abandon()
+				return nil, err
+			}
+			continue
+		}
 		if outcome == split {
 			elsewhere := -1
 			if n.push == 0 && b.has(n.place) {
@@ -159,6 +165,37 @@ func (e *elector) Wait(ctx context.Context, busy func(error)) (driver.Claim, err
 			return nil, err
 		}
 	}
+}
+
+// patience returns for how long a round asks again those that others hold. What
+// the last holder has released is on its way to them; a few round trips bring it.
+func (n *election) patience() time.Duration {
+	return 10*time.Millisecond + 8*n.e.l.peers[n.place].shortly()
+}
+
+// goesOn reports whether to ask for another round while it is this one's turn.
+//
+// Where processes disagree about the place to wait, it is the turn of several at
+// once, and each may have some of the votes and wait for the others to let go of
+// theirs. So none of them keeps what it has for longer than a round, other than
+// its turn, and each pauses for a random time before the next one: whoever comes
+// first then finds all that the others have given back.
+func (n *election) goesOn(b *ballot) bool {
+	switch {
+	case n.w == nil || !b.has(n.place):
+		return false
+	case n.turn.IsZero() && n.push > 0:
+		n.turn = time.Now().Add(300*time.Millisecond + rand.N(300*time.Millisecond))
+	case n.turn.IsZero():
+		n.turn = time.Now().Add(100 * time.Millisecond)
+	}
+	n.tries++
+	return time.Now().Before(n.turn)
+}
+
+// pause returns how long to stay away before the next round of a turn.
+func (n *election) pause() time.Duration {
+	return rand.N(min((2*time.Millisecond+2*n.e.l.peers[n.place].shortly())<<min(n.tries, 5), 50*time.Millisecond))
 }
 
 // choose takes a place in a queue: at the first server that votes, or where the
@@ -199,7 +236,7 @@ func (n *election) leave() {
 		p := n.e.l.peers[n.place]
 		p.p.lines.leave(n.w)
 		p.unstand()
-		n.w = nil
+		n.w, n.turn, n.tries = nil, time.Time{}, 0
 	}
 }
 
@@ -226,6 +263,7 @@ func (n *election) abandon() {
 func (n *election) await(ctx context.Context) error {
 	x := n.e.l.peers[n.place]
 	x.p.receiver.start()
+	n.turn, n.tries = time.Time{}, 0
 	select {
 	case g := <-n.w.grants:
 		if n.push = max(g.fence, 1); !g.stale() {

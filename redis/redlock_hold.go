@@ -29,7 +29,9 @@ type union struct {
 	begun bool    // the releases were sent
 	told  bool    // that too few servers have confirmed them
 	lose  func(error)
-	end   error         // a loss that came before there was anybody to tell
+	cause error         // why a vote ended last
+	end   error         // why too few are left
+	timer *time.Timer   // when the votes that are left expire; nil while none has ended
 	free  chan struct{} // of capacity 1: a vote was given back
 }
 
@@ -47,6 +49,7 @@ type vote struct {
 var (
 	_ driver.Leased  = (*union)(nil)
 	_ driver.Watched = (*union)(nil)
+	_ driver.Checked = (*union)(nil)
 )
 
 // renewed takes in that the server has begun a lease after from. Answers may
@@ -110,26 +113,69 @@ func (u *union) listen(i int, v *vote) {
 }
 
 // bereaved takes in that a vote has ended. The hold is lost when those that are
-// left are no majority.
+// left are no majority. Once the hold is being released this may be news of that,
+// by a renewal that was under way; the release itself tells what it found.
 func (u *union) bereaved(i int, v *vote, cause error) {
 	u.mu.Lock()
-	v.gone, v.freed = true, true
-	alive := 0
-	for _, other := range u.votes {
-		if other != nil && !other.gone {
-			alive++
-		}
+	if u.over {
+		u.mu.Unlock()
+		return
 	}
-	var lose func(error)
-	if alive < u.e.l.quorum && !u.over {
-		u.end = fmt.Errorf("%w, and too few votes are left", cause)
-		lose, cause = u.lose, u.end
-	}
+	v.gone, v.freed, u.cause = true, true, cause
+	u.watch()
+	lose, end := u.lose, u.end
 	u.mu.Unlock()
 	u.e.sides[i].p.register.remove(v.h)
-	if lose != nil {
-		lose(cause)
+	if lose != nil && end != nil {
+		lose(end)
 	}
+}
+
+// watch sees to it that the hold is lost when too few votes are left whose leases
+// last. The engine counts from the last renewal by a majority, and is right for as
+// long as all of that majority is there. When one of them has ended, the hold
+// stands on votes that may have been renewed before that. Its caller holds u.mu.
+func (u *union) watch() {
+	from, term := u.lasts()
+	left := untilBoth(from.Add(term - term/100 - 2*time.Millisecond))
+	switch {
+	case u.over || u.end != nil:
+	case left <= 0:
+		u.end = fmt.Errorf("%w, and too few votes are left", u.cause)
+	case u.timer == nil:
+		u.timer = time.AfterFunc(left, u.expire)
+	default:
+		u.timer.Reset(left)
+	}
+}
+
+// expire looks again: votes may have been renewed or have joined.
+func (u *union) expire() {
+	u.mu.Lock()
+	u.watch()
+	lose, end := u.lose, u.end
+	u.mu.Unlock()
+	if lose != nil && end != nil {
+		lose(end)
+	}
+}
+
+// Check implements driver.Checked: a process that was paused looks here before the
+// timer has fired.
+func (u *union) Check() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.timer != nil {
+		u.watch()
+	}
+	return u.end
+}
+
+// untilBoth returns how long it is until t, by the clock that says less: the
+// monotonic one stands still while the machine is suspended.
+func untilBoth(t time.Time) time.Duration {
+	now := time.Now()
+	return min(t.Sub(now), t.Round(0).Sub(now.Round(0)))
 }
 
 // absorb lets a vote join that came late, and reports whether it may.
@@ -156,6 +202,11 @@ func (u *union) Token() uint64 { return u.fence }
 func (u *union) Lease() (time.Time, time.Duration) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	return u.lasts()
+}
+
+// lasts is Lease. Its caller holds u.mu.
+func (u *union) lasts() (time.Time, time.Duration) {
 	var all []*vote
 	for _, v := range u.votes {
 		if v != nil && !v.gone {
@@ -208,6 +259,9 @@ func (u *union) begin() {
 	u.mu.Lock()
 	first := !u.begun
 	u.begun, u.over = true, true
+	if u.timer != nil {
+		u.timer.Stop()
+	}
 	votes := slices.Clone(u.votes)
 	u.mu.Unlock()
 	if !first {
@@ -244,6 +298,7 @@ func (u *union) giveBack(i int, v *vote) {
 		x.missed(err, errors.Is(err, context.DeadlineExceeded))
 		x.repeat(try)
 	}
+	u.e.sides[i].p.register.remove(v.h) // Also of a server that has died for good.
 }
 
 // released reports whether the outcome of the release is known, and returns it. A

@@ -86,7 +86,7 @@ const (
 	leastPatience = 100 * time.Millisecond
 	firstPatience = 500 * time.Millisecond
 	probePause    = 300 * time.Millisecond
-	mostPause     = 3 * time.Second
+	mostPause     = time.Second
 	watchPause    = 200 * time.Millisecond
 )
 

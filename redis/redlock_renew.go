@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -55,8 +56,9 @@ func (r *renewal) send(ctx context.Context, i int) {
 		u := claim.(*union)
 		u.mu.Lock()
 		v, over := u.votes[i], u.over || u.end != nil
+		missing := v == nil || v.gone
 		u.mu.Unlock()
-		if v == nil || v.gone {
+		if missing {
 			r.count(at, false, nil)
 			if !over {
 				u.refill(i)
@@ -231,11 +233,8 @@ func (u *union) raise(ctx context.Context, fence uint64, fences []uint64) error 
 	}
 	answers := make(chan stored, len(l.peers))
 	sent := 0
-	u.mu.Lock()
-	votes := append([]*vote(nil), u.votes...)
-	u.mu.Unlock()
-	for i, v := range votes {
-		if v == nil || v.gone {
+	for i, v := range u.there() {
+		if v == nil {
 			continue
 		}
 		x, side := l.peers[i], u.e.sides[i]
@@ -290,4 +289,17 @@ func (u *union) raise(ctx context.Context, fence uint64, fences []uint64) error 
 		return &TroubleError{NoMajority, "", fmt.Errorf("%w: too few servers stored the fencing token", errRepeat)}
 	}
 	return nil
+}
+
+// there returns the votes, by server, that have not ended.
+func (u *union) there() []*vote {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	votes := slices.Clone(u.votes)
+	for i, v := range votes {
+		if v != nil && v.gone {
+			votes[i] = nil
+		}
+	}
+	return votes
 }
