@@ -114,7 +114,7 @@ var semaphoreRules = []rule{
 					}
 					inside.enter(t, 10)
 					// Until the limit was seen, each stays for a while.
-					for wait := time.Now().Add(t.h.Pause); inside.most.Load() < 10 && time.Now().Before(wait); {
+					for wait := time.Now().Add(10 * t.h.Pause); inside.most.Load() < 10 && time.Now().Before(wait); {
 						time.Sleep(time.Millisecond)
 					}
 					inside.leave()

@@ -25,11 +25,15 @@ type fleet struct {
 	opts redis.Options
 }
 
+func options(prefix string) *redis.Options {
+	return &redis.Options{Prefix: prefix, Lease: lease, Claim: time.Second}
+}
+
 // newFleet starts n servers that have been told that they are new.
 func newFleet(t *testing.T, n int) *fleet {
 	t.Helper()
 	f := &fleet{RedisNodes: testenv.NewRedisNodes(t, n, testenv.RedisConfig{})}
-	f.opts = redis.Options{Prefix: fmt.Sprintf("t%d", prefixes.Add(1)), Lease: lease, Claim: time.Second}
+	f.opts = *options(fmt.Sprintf("t%d", prefixes.Add(1)))
 	p := f.open(t)
 	if err := p.Bootstrap(t.Context()); err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 // The numbers E44 to E49 are those of the scenarios of madelson/DistributedLock.
 
 func TestMajorityDown(t *testing.T) { // E44
+	t.Parallel()
 	f := newFleet(t, 3)
 	p := f.open(t)
 	check(t, f.RedisNodes[0].Kill())
@@ -35,6 +36,7 @@ func TestMajorityDown(t *testing.T) { // E44
 }
 
 func TestHalfOfTwoDown(t *testing.T) { // E45
+	t.Parallel()
 	f := newFleet(t, 2)
 	check(t, f.RedisNodes[0].Kill())
 	_, err := f.open(t).NewLock("a").TryAcquire(t.Context())
@@ -42,6 +44,7 @@ func TestHalfOfTwoDown(t *testing.T) { // E45
 }
 
 func TestMajorityFrozen(t *testing.T) { // E46, E49
+	t.Parallel()
 	f := newFleet(t, 3)
 	p := f.open(t)
 	check(t, f.RedisNodes[0].Pause())
@@ -71,6 +74,7 @@ func acquireSoon(t *testing.T, l core.Lock) (h core.Handle, err error) {
 }
 
 func TestReleaseWithMajorityDown(t *testing.T) { // E47
+	t.Parallel()
 	f := newFleet(t, 3)
 	p := f.open(t)
 	h := must[core.Handle](t)(p.NewLock("a").Acquire(t.Context()))
@@ -88,6 +92,7 @@ func TestReleaseWithMajorityDown(t *testing.T) { // E47
 }
 
 func TestSlowerThanTheLease(t *testing.T) { // E48
+	t.Parallel()
 	f := newFleet(t, 3)
 	var addrs []string
 	var proxies []*faultproxy.Proxy
@@ -113,6 +118,7 @@ func TestSlowerThanTheLease(t *testing.T) { // E48
 }
 
 func TestPartialGrantIsGivenBack(t *testing.T) { // E49
+	t.Parallel()
 	f := newFleet(t, 3)
 	p, q := f.open(t), f.open(t)
 	held := f.RedisNodes[1].Client()
@@ -134,6 +140,7 @@ func TestPartialGrantIsGivenBack(t *testing.T) { // E49
 }
 
 func TestMinorityDies(t *testing.T) { // E54
+	t.Parallel()
 	f := newFleet(t, 5)
 	p, q := f.open(t), f.open(t)
 	h := must[core.Handle](t)(p.NewLock("a").Acquire(t.Context()))
@@ -155,6 +162,7 @@ func TestMinorityDies(t *testing.T) { // E54
 }
 
 func TestMajorityDiesWhileHeld(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3)
 	h := must[core.Handle](t)(f.open(t).NewLock("a").Acquire(t.Context()))
 	check(t, f.RedisNodes[0].Kill())
@@ -169,6 +177,7 @@ func TestMajorityDiesWhileHeld(t *testing.T) {
 // TestRestartEmpty is about a minority that forgets: it gives no vote to anybody
 // else for a lease, and then fills up again.
 func TestRestartEmpty(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3)
 	p, q := f.open(t), f.open(t)
 	h := must[core.Handle](t)(p.NewLock("a").Acquire(t.Context()))
@@ -190,6 +199,7 @@ func restartEmpty(t *testing.T, f *fleet, i int) {
 }
 
 func TestVotesAreRefilled(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3)
 	h := must[core.Handle](t)(f.open(t).NewLock("a").Acquire(t.Context()))
 	for i := range 3 {
@@ -203,6 +213,7 @@ func TestVotesAreRefilled(t *testing.T) {
 // TestNewServersWait is about the first use: nobody can tell new servers from
 // those that have lost everything.
 func TestNewServersWait(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3)
 	f.opts.Prefix += "new"
 	p := f.open(t)
@@ -222,6 +233,7 @@ func TestNewServersWait(t *testing.T) {
 }
 
 func TestSameServerTwice(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 2)
 	addr := f.Addrs()[0]
 	_, err := redis.OpenRedLock(t.Context(), []string{addr, addr, f.Addrs()[1]}, &f.opts)

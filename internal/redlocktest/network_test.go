@@ -1,0 +1,191 @@
+//go:build unix
+
+package redlocktest
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/internal/faultproxy"
+	"github.com/distlock/distlock-go/redis"
+)
+
+// A wired fleet is reached through a proxy for each server.
+type wired struct {
+	*fleet
+	wires []*faultproxy.Proxy // in the order of the servers
+}
+
+func newWired(t *testing.T, n int) *wired {
+	w := &wired{fleet: newFleet(t, n)}
+	for _, addr := range w.Addrs() {
+		w.wires = append(w.wires, faultproxy.New(t, addr))
+	}
+	return w
+}
+
+func (w *wired) open(t *testing.T) *redis.RedLock {
+	t.Helper()
+	var addrs []string
+	for _, wire := range w.wires {
+		addrs = append(addrs, wire.Addr())
+	}
+	p, err := redis.OpenRedLock(t.Context(), addrs, &w.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+// arbiter returns the server at which everybody waits.
+func (w *wired) arbiter() int {
+	first := slices.MinFunc(w.wires, func(a, b *faultproxy.Proxy) int { return strings.Compare(a.Addr(), b.Addr()) })
+	return slices.Index(w.wires, first)
+}
+
+// An acquire that a goroutine waits for.
+type waiting struct {
+	h   core.Handle
+	err error
+}
+
+func wait(t *testing.T, l core.Lock) <-chan waiting {
+	got := make(chan waiting, 1)
+	go func() {
+		h, err := l.Acquire(t.Context())
+		got <- waiting{h, err}
+	}()
+	return got
+}
+
+func soon(t *testing.T, within time.Duration, got <-chan waiting) core.Handle {
+	t.Helper()
+	select {
+	case w := <-got:
+		return must[core.Handle](t)(w.h, w.err)
+	case <-time.After(within):
+		t.Fatalf("nothing was acquired within %v", within)
+		return nil
+	}
+}
+
+// TestArbiterBlackHoled is about the network that swallows everything between all
+// processes and the server at which they wait: the hold lives on, and a release
+// still reaches those who wait.
+func TestArbiterBlackHoled(t *testing.T) {
+	t.Parallel()
+	w := newWired(t, 3)
+	p, q := w.open(t), w.open(t)
+	h := must[core.Handle](t)(p.NewLock("a").Acquire(t.Context()))
+	w.everywhere(t, "a")
+	queued := w.RedisNodes[w.arbiter()].Client()
+	defer queued.Close()
+	got := wait(t, q.NewLock("a"))
+	eventually(t, 2*lease, "somebody waits", func() bool {
+		return queued.Exists(t.Context(), w.opts.Prefix+":{a}:q").Val() == 1
+	})
+	w.wires[w.arbiter()].BlackHole()
+	for end := time.Now().Add(lease + lease/2); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		check(t, h.Err())
+	}
+	check(t, h.Release(t.Context()))
+	h = soon(t, lease, got)
+	w.wires[w.arbiter()].Heal()
+	eventually(t, 4*lease, "the server that is back votes for the holder", func() bool {
+		check(t, h.Err())
+		return w.holds(t, w.arbiter(), "a")
+	})
+	check(t, h.Release(t.Context()))
+}
+
+func TestMajorityBlackHoled(t *testing.T) {
+	t.Parallel()
+	w := newWired(t, 3)
+	p := w.open(t)
+	h := must[core.Handle](t)(p.NewLock("a").Acquire(t.Context()))
+	w.wires[0].BlackHole()
+	w.wires[1].BlackHole()
+	begun := time.Now()
+	_, err := p.NewLock("b").TryAcquire(t.Context())
+	wantUnavailable(t, err)
+	select {
+	case <-h.Done():
+	case <-time.After(time.Until(begun.Add(lease + lease/2))):
+		t.Fatal("the hold outlives its lease")
+	}
+	w.wires[0].Heal()
+	w.wires[1].Heal()
+	for _, name := range []string{"a", "b"} {
+		check(t, must[core.Handle](t)(acquireSoon(t, p.NewLock(name))).Release(t.Context()))
+	}
+}
+
+// TestRepliesAreLost is about servers that vote and are not heard: what they gave
+// is given back.
+func TestRepliesAreLost(t *testing.T) {
+	t.Parallel()
+	w := newWired(t, 3)
+	p := w.open(t)
+	check(t, must[core.Handle](t)(p.NewLock("warm").Acquire(t.Context())).Release(t.Context()))
+	for _, wire := range w.wires[:2] {
+		wire.Stall(faultproxy.Down)
+	}
+	_, err := p.NewLock("a").TryAcquire(t.Context())
+	wantUnavailable(t, err)
+	for _, wire := range w.wires[:2] {
+		wire.Cut()
+		wire.Heal()
+	}
+	eventually(t, lease*3/4, "what was granted in silence is given back", func() bool {
+		return !w.holds(t, 0, "a") && !w.holds(t, 1, "a") && !w.holds(t, 2, "a")
+	})
+}
+
+// TestLateReleaseTakesNothing delays a release at one server until somebody else
+// has that server's vote.
+func TestLateReleaseTakesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWired(t, 3)
+	p := w.open(t)
+	q := w.fleet.open(t) // Past the proxies.
+	h := must[core.Handle](t)(p.NewLock("a").Acquire(t.Context()))
+	w.everywhere(t, "a")
+	w.wires[2].Stall(faultproxy.Up)
+	check(t, h.Release(t.Context()))
+	key := w.opts.Prefix + ":{a}"
+	late := w.RedisNodes[2].Client()
+	defer late.Close()
+	check(t, late.Del(t.Context(), key).Err()) // As if its lease had ended.
+	next := must[core.Handle](t)(acquireSoon(t, q.NewLock("a")))
+	w.everywhere(t, "a")
+	w.wires[2].Heal()
+	// The release has arrived when a later request on its way has been answered.
+	check(t, must[core.Handle](t)(acquireSoon(t, p.NewLock("b"))).Release(t.Context()))
+	eventually(t, 2*lease, "the server is in use again", func() bool {
+		h, err := p.NewLock("b").TryAcquire(t.Context())
+		if err != nil {
+			return false
+		}
+		defer func() { _ = h.Release(context.Background()) }()
+		for end := time.Now().Add(50 * time.Millisecond); time.Now().Before(end); time.Sleep(time.Millisecond) {
+			if w.holds(t, 2, "b") {
+				return true
+			}
+		}
+		return false
+	})
+	if !w.holds(t, 2, "a") {
+		t.Error("a release that came late took the vote for somebody else")
+	}
+	check(t, next.Err())
+	if _, err := p.NewLock("a").TryAcquire(t.Context()); !errors.Is(err, core.ErrNotAcquired) {
+		t.Errorf("TryAcquire: %v; it must match ErrNotAcquired", err)
+	}
+	check(t, next.Release(t.Context()))
+}
