@@ -5,6 +5,7 @@ package redistest
 import (
 	"context"
 	"net/url"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -111,16 +112,19 @@ func (l *log) Observe(_ context.Context, e core.Event) {
 }
 
 func (l *log) saw(types ...core.EventType) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	for _, t := range types {
-		for _, e := range l.events {
-			if e.Type == t {
-				return true
-			}
+		if len(l.of(t)) > 0 {
+			return true
 		}
 	}
 	return false
+}
+
+// of returns the events of a type.
+func (l *log) of(t core.EventType) []core.Event {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(l.events), func(e core.Event) bool { return e.Type != t })
 }
 
 // waiting starts an acquire and returns where its outcome will be.
