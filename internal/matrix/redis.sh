@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Runs the tests of the redis module with each Redis and Valkey that Debian has,
+# and prints a table. Needs Debian and the right to read its package lists; no
+# package is installed, they are unpacked into .cache/matrix.
+#
+#	internal/matrix/redis.sh                all of them
+#	internal/matrix/redis.sh trixie/valkey  some
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+cache=$PWD/.cache/matrix
+testenv=$PWD/.cache/testenv
+run=${RUN-^TestConformance}
+all=(bullseye/redis bookworm/redis trixie/redis sid/redis trixie/valkey sid/valkey)
+[ $# -gt 0 ] && all=("$@")
+
+# The mirror is the one that this machine uses.
+mirror=$({ cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null || true; } |
+	sed -n 's/^URIs:[[:space:]]*//p; s/^deb \(\[[^]]*\] \)\?\([^ ]*\) .*/\2/p' | grep -m1 '/debian/*$')
+arch=$(dpkg --print-architecture)
+
+# unpack SUITE PACKAGE ROOT: the package and all that it needs, below ROOT.
+unpack() {
+	local state=$cache/apt-$1
+	mkdir -p "$state"/{lists/partial,archives/partial,etc} "$3"
+	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $1 main" >"$state/etc/sources.list"
+	local apt=(apt-get -q -o "Dir::State=$state" -o "Dir::State::status=/dev/null" -o "Dir::Cache=$state"
+		-o "Dir::Etc::sourcelist=$state/etc/sources.list" -o Dir::Etc::sourceparts=- -o Dir::Etc::preferencesparts=-
+		-o APT::Architecture="$arch" -o APT::Install-Recommends=false -o Debug::NoLocking=1 -o APT::Sandbox::User=root)
+	"${apt[@]}" update
+	"${apt[@]}" -y --download-only install "$2"
+	for deb in "$state"/archives/*.deb; do dpkg -x "$deb" "$3"; done
+}
+
+# bin SUITE KIND: prints a directory with the server as a program of this machine.
+bin() {
+	local root=$cache/$1-$2
+	local program=$2-server
+	if [ ! -x "$root/bin/$program" ]; then
+		unpack "$1" "$program" "$root/root" >"$cache/$1-$2.log" 2>&1
+		mkdir -p "$root/bin"
+		# With the libraries of its own suite: those of this machine may be older.
+		local loader libraries
+		loader=$(find "$root/root" -name 'ld-linux*.so.*' | sort | head -1)
+		libraries=$(dirname "$(find "$root/root" -name 'libc.so.6' | head -1)"):$root/root/usr/lib/$(gcc -dumpmachine 2>/dev/null || echo x86_64-linux-gnu)
+		local target=$root/root/usr/bin/$program
+		printf '#!/bin/sh\nexec "%s" --library-path "%s" "%s" "$@"\n' "$loader" "$libraries" "$target" >"$root/bin/$program"
+		chmod 755 "$root/bin/$program"
+	fi
+	echo "$root/bin"
+}
+
+mkdir -p "$cache"
+printf '%-16s %-18s %-12s %-9s %-9s %s\n' packages version standalone cluster sentinel time
+bad=0
+for one in "${all[@]}"; do
+	suite=${one%/*} kind=${one#*/}
+	if ! dir=$(bin "$suite" "$kind"); then
+		printf '%-16s %s\n' "$one" "not to be had: see $cache/$suite-$kind.log"
+		continue
+	fi
+	version=$("$dir/$kind-server" --version | sed 's/.*[ =]v=\([^ ]*\).*/\1/')
+	log=$cache/$suite-$kind-test.log
+	began=$SECONDS
+	# The variable names where redis-server, or valkey-server in its place, is.
+	DISTLOCK_REDIS_BIN=$dir "$testenv" -need redis -- go test -count=1 -timeout 20m -v -run "$run" ./redis >"$log" 2>&1 || bad=1
+	verdict() { grep -o -m1 "^--- [A-Z]*: $1 " "$log" | cut -d' ' -f2 | tr -d : || echo none; }
+	printf '%-16s %-18s %-12s %-9s %-9s %ds\n' "$one" "$kind $version" \
+		"$(verdict TestConformance)" "$(verdict TestConformanceCluster)" "$(verdict TestConformanceSentinel)" $((SECONDS - began))
+done
+exit $bad
