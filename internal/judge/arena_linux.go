@@ -19,6 +19,7 @@ const maxCases = 1 << 20 // The file of the arena has holes where none are.
 // An Arena is the memory that the processes share. It outlives any of them.
 type Arena struct {
 	Stop     atomic.Uint32
+	Calm     atomic.Uint32 // 1: the torment is over, and nothing may fail any more
 	Cases    atomic.Uint32
 	High     atomic.Uint64 // the greatest token so far
 	Alone    atomic.Uint64 // the greatest token of one who may not share
@@ -29,6 +30,11 @@ type Arena struct {
 	Losses   atomic.Uint64 // handles that said, on leaving, that the hold was lost
 	Behind   atomic.Uint64 // tokens that were not greater than all before
 	Failures atomic.Uint64 // acquires that failed for no good reason
+	Refused  atomic.Uint64 // acquires that a backend in trouble refused
+	Written  Register      // the resource that is guarded
+	Stops    atomic.Uint64 // who was inside has slept for longer than its lease
+	Misled   atomic.Uint64 // of these, was then told by its handle that it holds
+	Latest   atomic.Uint64 // the most nanoseconds after which it was told
 	failure  [256]byte
 	cases    [maxCases]Case
 }

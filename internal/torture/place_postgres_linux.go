@@ -1,0 +1,124 @@
+package torture
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/distlock/distlock-go/internal/faultproxy"
+	"github.com/distlock/distlock-go/internal/testenv"
+)
+
+// postgres is one server, which keeps a session for as long as it lives. That a
+// session has died is news that travels: hence the bound.
+func (p *place) postgres(ctx context.Context) error {
+	// A kill must not take back what was committed: tokens come from a sequence.
+	server, err := testenv.StartPostgres(ctx, testenv.PostgresConfig{Settings: map[string]string{
+		"max_connections": "300", "synchronous_commit": "on",
+	}})
+	if err != nil {
+		return err
+	}
+	p.close = append(p.close, server.Close)
+	proxy, err := p.proxy(server.Addr())
+	if err != nil {
+		return err
+	}
+	u, err := url.Parse(server.URL())
+	if err != nil {
+		return err
+	}
+	u.Host = proxy.Addr()
+	p.url, p.bound = u.String(), 500*time.Millisecond
+	conn := func() (*pgx.Conn, error) { return pgx.Connect(context.Background(), server.URL()) }
+	run := func(sql string) error {
+		c, err := conn()
+		if err != nil {
+			return err
+		}
+		defer c.Close(context.Background())
+		_, err = c.Exec(context.Background(), sql)
+		return err
+	}
+	restart := func(how testenv.Shutdown) func() error {
+		return func() error { return server.Restart(context.Background(), how) }
+	}
+	kill := func() error { return run(killHolder) }
+	p.harms = []harm{
+		{"session of a holder killed", kill}, {"session of a holder killed", kill}, {"session of a holder killed", kill}, {"session of a holder killed", kill},
+		{"session killed", func() error { return run(killAny) }},
+		{"network cut", func() error { proxy.Cut(); return nil }},
+		{"network slow", slow(proxy)},
+		{"server stopped for a while", pause(&server.Server, 300*time.Millisecond)},
+		{"server restarted at once", restart(testenv.Immediate)},
+	}
+	p.healed = func(ctx context.Context) error {
+		c, err := conn()
+		if err != nil {
+			return err
+		}
+		return c.Close(ctx)
+	}
+	p.left = func(ctx context.Context) ([]string, error) {
+		c, err := conn()
+		if err != nil {
+			return nil, err
+		}
+		defer c.Close(ctx)
+		return settle(ctx, 5*time.Second, func() ([]string, error) {
+			rows, err := c.Query(ctx, leftOvers)
+			if err != nil {
+				return nil, err
+			}
+			return pgx.CollectRows(rows, pgx.RowTo[string])
+		})
+	}
+	return nil
+}
+
+// killHolder ends a session that has a lock, and killAny one of any worker.
+const (
+	killHolder = `select pg_terminate_backend(pid) from (
+		select distinct pid from pg_locks where locktype = 'advisory' and granted and pid <> pg_backend_pid()
+	) as holders order by random() limit 1`
+	killAny = `select pg_terminate_backend(pid) from pg_stat_activity
+		where backend_type = 'client backend' and pid <> pg_backend_pid() order by random() limit 1`
+	leftOvers = `select 'lock ' || classid || ' ' || objid || ' ' || objsubid || ' of ' || pid from pg_locks where locktype = 'advisory'
+		union all
+		select 'session of ' || application_name || ': ' || coalesce(query, '') from pg_stat_activity
+		where backend_type = 'client backend' and pid <> pg_backend_pid()`
+)
+
+// proxy puts a proxy before a server.
+func (p *place) proxy(addr string) (*faultproxy.Proxy, error) {
+	proxy, err := faultproxy.Start(addr)
+	if err != nil {
+		return nil, fmt.Errorf("proxy: %w", err)
+	}
+	p.close = append(p.close, func() error { proxy.Close(); return nil })
+	return proxy, nil
+}
+
+// slow is a network that is slow for a while.
+func slow(proxy *faultproxy.Proxy) func() error {
+	return func() error {
+		proxy.SetRoundTrip(10 * time.Millisecond)
+		time.Sleep(200 * time.Millisecond)
+		proxy.SetRoundTrip(0)
+		return nil
+	}
+}
+
+// pause stops a server, which hears nothing meanwhile, and forgets nothing.
+func pause(s *testenv.Server, d time.Duration) func() error {
+	return func() error {
+		if err := s.Pause(); err != nil {
+			return err
+		}
+		time.Sleep(d)
+		return s.Continue()
+	}
+}

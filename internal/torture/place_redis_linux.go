@@ -1,0 +1,161 @@
+package torture
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/distlock/distlock-go/internal/faultproxy"
+	"github.com/distlock/distlock-go/internal/testenv"
+)
+
+const (
+	redisLease  = 400 * time.Millisecond
+	redisParams = "lease=400ms&claim=200ms&wait_lease=1s&timeout=1s"
+)
+
+// redis is one server, which keeps what it has been told over a kill.
+func (p *place) redis(ctx context.Context) error {
+	server, err := testenv.StartRedis(ctx, testenv.RedisConfig{Durable: true})
+	if err != nil {
+		return err
+	}
+	p.close = append(p.close, server.Close)
+	proxy, err := p.proxy(server.Addr())
+	if err != nil {
+		return err
+	}
+	p.url, p.lease = "redis://"+proxy.Addr()+"/?"+redisParams, redisLease
+	p.harms = []harm{
+		{"network cut", func() error { proxy.Cut(); return nil }},
+		{"network slow", slow(proxy)},
+		{"network silent past the lease", silence(proxy)},
+		{"server stopped past the lease", pause(&server.Server, 3*redisLease/2)},
+		{"server killed and started", restart(server)},
+		{"subscriptions killed", tell(server, "CLIENT", "KILL", "TYPE", "pubsub")},
+		{"scripts flushed", tell(server, "SCRIPT", "FLUSH")},
+		{"replies lost", lose(proxy, faultproxy.Down)},
+		{"requests lost", lose(proxy, faultproxy.Up)},
+	}
+	p.healed = func(ctx context.Context) error { return tell(server, "PING")() }
+	p.left = func(ctx context.Context) ([]string, error) { return keysLeft(ctx, server) }
+	return nil
+}
+
+// redlock is three servers, each of which forgets all when it is killed. One is in
+// trouble at a time.
+func (p *place) redlock(ctx context.Context) error {
+	nodes, err := testenv.StartRedisNodes(ctx, 3, testenv.RedisConfig{})
+	if err != nil {
+		return err
+	}
+	p.close = append(p.close, nodes.Close)
+	proxies := make([]*faultproxy.Proxy, len(nodes))
+	addrs := make([]string, len(nodes))
+	for i, n := range nodes {
+		if proxies[i], err = p.proxy(n.Addr()); err != nil {
+			return err
+		}
+		addrs[i] = proxies[i].Addr()
+	}
+	p.url, p.lease = "redis://"+strings.Join(addrs, ",")+"/?mode=redlock&"+redisParams, redisLease
+	one := func(name string, do func(i int) error) {
+		p.harms = append(p.harms, harm{name, func() error { return do(rand.IntN(len(nodes))) }})
+	}
+	one("network of one cut", func(i int) error { proxies[i].Cut(); return nil })
+	one("network of one silent past the lease", func(i int) error { return silence(proxies[i])() })
+	one("one stopped past the lease", func(i int) error { return pause(&nodes[i].Server, 3*redisLease/2)() })
+	one("one killed, and started empty", func(i int) error { return restart(nodes[i])() })
+	one("replies of one lost", func(i int) error { return lose(proxies[i], faultproxy.Down)() })
+	p.healed = func(ctx context.Context) error {
+		for _, n := range nodes {
+			if err := tell(n, "PING")(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	p.left = func(ctx context.Context) (left []string, err error) {
+		for _, n := range nodes {
+			l, err := keysLeft(ctx, n)
+			if err != nil {
+				return nil, err
+			}
+			left = append(left, l...)
+		}
+		return left, nil
+	}
+	return nil
+}
+
+// silence is a network that carries nothing for up to two leases, and then all of
+// it.
+func silence(proxy *faultproxy.Proxy) func() error {
+	return func() error {
+		proxy.BlackHole()
+		time.Sleep(rand.N(2 * redisLease))
+		proxy.Resume(faultproxy.Up)
+		proxy.Resume(faultproxy.Down)
+		return nil
+	}
+}
+
+// lose has one chunk in four lost on one way for a while, with its connection.
+func lose(proxy *faultproxy.Proxy, way faultproxy.Direction) func() error {
+	return func() error {
+		proxy.SetHook(func(e faultproxy.Event) faultproxy.Action {
+			if e.Direction == way && rand.IntN(4) == 0 {
+				return faultproxy.Cut
+			}
+			return faultproxy.Forward
+		})
+		time.Sleep(100 * time.Millisecond)
+		proxy.SetHook(nil)
+		return nil
+	}
+}
+
+func restart(server *testenv.Redis) func() error {
+	return func() error {
+		if err := server.Kill(); err != nil {
+			return err
+		}
+		return server.Start(context.Background())
+	}
+}
+
+func tell(server *testenv.Redis, words ...any) func() error {
+	return func() error {
+		c := server.Client()
+		defer c.Close()
+		return c.Do(context.Background(), words...).Err()
+	}
+}
+
+// keysLeft waits until the server has nothing but what is kept on purpose, the
+// registers of tokens, the guards and who the processes were, and names the rest.
+func keysLeft(ctx context.Context, server *testenv.Redis) ([]string, error) {
+	c := server.Client()
+	defer c.Close()
+	return settle(ctx, 5*time.Second, func() ([]string, error) {
+		var left []string
+		err := scan(ctx, c, func(key string) {
+			if !strings.HasSuffix(key, ":f") && !strings.HasSuffix(key, ":guard") && !strings.Contains(key, ":i:") {
+				left = append(left, fmt.Sprintf("key %s of %s, %v to live", key, server.Addr(), c.PTTL(ctx, key).Val()))
+			}
+		})
+		return left, err
+	})
+}
+
+func scan(ctx context.Context, c *goredis.Client, visit func(key string)) error {
+	keys := c.Scan(ctx, 0, "*", 1000).Iterator()
+	for keys.Next(ctx) {
+		visit(keys.Val())
+	}
+	return keys.Err()
+}
