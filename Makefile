@@ -27,6 +27,10 @@ TESTFLAGS ?=
 FUZZTIME  ?= 10s
 BENCHTIME ?= 1s
 
+# What to torture, and how long: make torture BACKEND=redis FOR=10m
+BACKEND   ?= file postgres redis redlock
+FOR       ?= 1m
+
 .PHONY: help
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +59,11 @@ fuzz: ## Run every fuzz target for FUZZTIME each
 	@for f in $$(grep -rl --include='*_test.go' '^func Fuzz' $(MODULES) | sort -u); do \
 		for t in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$f); do echo "fuzz $$f $$t"; \
 			$(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./$$(dirname $$f); done; done
+
+.PHONY: torture
+torture: ## Kill and stop processes and servers at work, and see whether anybody is misled (BACKEND=, FOR=)
+	@$(GO) build -o $(CACHE)/torture ./internal/torture/cmd/torture
+	@for b in $(BACKEND); do $(CACHE)/torture -backend $$b -for $(FOR); done
 
 .PHONY: test-windows
 test-windows: ## Run the tests of core, file and the tool as Windows programs under Wine

@@ -4,14 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/internal/history"
 	"github.com/distlock/distlock-go/internal/judge"
 )
 
@@ -24,6 +28,7 @@ type Config struct {
 	Objects   []Object
 
 	For       time.Duration // how long the torment lasts
+	Calm      time.Duration // how long everybody must get in after it; 0: that is not asked
 	KillEvery time.Duration // a process is killed, about; 0: none
 	StopEvery time.Duration // a process is stopped for longer than the lease, about; 0: none
 	HarmEvery time.Duration // a server or its network is harmed, about; 0: never
@@ -36,6 +41,9 @@ type director struct {
 	arenas []*judge.Arena
 	actors []*actor
 	report Report
+
+	mu      sync.Mutex
+	records []string // of what the processes did and saw
 }
 
 // An actor is a process that fights, and who takes its place when it is killed.
@@ -85,9 +93,11 @@ func run(ctx context.Context, p *place, cfg Config) (Report, error) {
 	}
 	defer d.killAll()
 	for i := range cfg.Processes {
-		job := Job{p.url, cfg.Dir, cfg.Objects, i * cfg.Seats, cfg.Seats, p.lease, p.bound}
-		d.actors = append(d.actors, &actor{job: job})
-		if err := d.actors[i].start(cfg.Worker); err != nil {
+		d.actors = append(d.actors, &actor{job: Job{
+			URL: p.url, Dir: cfg.Dir, Objects: cfg.Objects,
+			First: i * cfg.Seats, Seats: cfg.Seats, Lease: p.lease, Bound: p.bound,
+		}})
+		if err := d.start(d.actors[i]); err != nil {
 			return d.report, err
 		}
 	}
@@ -99,21 +109,20 @@ func (d *director) direct(ctx context.Context) error {
 	if err := d.torment(ctx); err != nil {
 		return err
 	}
-	if err := d.place.healed(ctx); err != nil {
-		return fmt.Errorf("the servers did not recover: %w", err)
+	if err := d.calm(ctx); err != nil {
+		return err
 	}
-	sleep(ctx, time.Second+2*d.place.lease)
-	before := d.holds()
-	d.arenas[0].Calm.Store(1)
-	sleep(ctx, 2*time.Second)
-	d.report.CalmHolds = d.holds() - before
 	err := d.end()
-	d.report.judge(d.Objects, d.arenas)
+	d.sum()
 	if err != nil {
 		return err
 	}
-	d.report.Left, err = d.place.left(ctx)
-	return err
+	if d.Calm > 0 {
+		if d.report.Left, err = d.place.left(ctx); err != nil {
+			return err
+		}
+	}
+	return d.check()
 }
 
 // torment does to all what the configuration says, for as long as it says.
@@ -128,6 +137,23 @@ func (d *director) torment(ctx context.Context) error {
 	all.Go(func() { d.watch(ctx) })
 	all.Wait()
 	return errors.Join(kills, stops, harms)
+}
+
+// calm lets the servers and the processes recover, and then expects of all that
+// they get in.
+func (d *director) calm(ctx context.Context) error {
+	if d.Calm == 0 {
+		return nil
+	}
+	if err := d.place.healed(ctx); err != nil {
+		return fmt.Errorf("the servers did not recover: %w", err)
+	}
+	sleep(ctx, time.Second+2*d.place.lease)
+	before := d.holds()
+	d.arenas[0].Calm.Store(1)
+	sleep(ctx, d.Calm)
+	d.report.CalmHolds = d.holds() - before
+	return nil
 }
 
 // every calls f about that often, until it fails.
@@ -204,7 +230,13 @@ func (d *director) kill() error {
 	for _, arena := range d.arenas {
 		over = append(over, arena.Dooming())
 	}
-	err := a.cmd.Process.Kill()
+	// It may have been stopped, or cut off, and not have noticed yet.
+	unaware := max(4*d.place.lease, d.place.bound)
+	err := history.MarkKilled(a.job.History, history.Now()-int64(unaware))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil // It has not begun yet.
+	}
+	err = errors.Join(err, a.cmd.Process.Kill())
 	_ = a.cmd.Wait()
 	for i, arena := range d.arenas {
 		arena.Kill(seats)
@@ -214,7 +246,7 @@ func (d *director) kill() error {
 		return fmt.Errorf("a worker has died by itself: %w", err)
 	}
 	d.report.Kills++
-	return a.start(d.Worker)
+	return d.start(a)
 }
 
 // stop stops a process for up to three leases, and has it go on.
@@ -266,10 +298,38 @@ func (d *director) killAll() {
 
 func (a *actor) seats() uint64 { return (1<<a.job.Seats - 1) << a.job.First }
 
-func (a *actor) start(worker string) error {
-	a.cmd = exec.Command(worker)
+func (d *director) start(a *actor) error {
+	d.mu.Lock()
+	a.job.History = filepath.Join(d.Dir, fmt.Sprintf("history-%d", len(d.records)))
+	d.records = append(d.records, a.job.History)
+	d.mu.Unlock()
+	a.cmd = exec.Command(d.Worker)
 	a.cmd.Env = append(os.Environ(), a.job.environ())
 	a.cmd.Stderr = os.Stderr
 	a.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return a.cmd.Start()
+}
+
+// unwritten reports whether a process was killed before it could begin.
+func unwritten(path string) bool {
+	_, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// check has the histories of all objects checked: whether any locks that keep
+// their promises could have let their users see what these saw.
+func (d *director) check() error {
+	ops, err := history.Read(slices.DeleteFunc(d.records, unwritten)...)
+	if err != nil {
+		return err
+	}
+	d.report.Operations = len(ops)
+	for i, ops := range history.ByObject(ops) {
+		o := d.Objects[i]
+		err := history.Check(history.Object{Name: o.Name, Kind: o.rules(), Limit: o.Limit, Tokens: history.Fencing}, ops, time.Minute)
+		if err != nil {
+			d.report.Histories = append(d.report.Histories, fmt.Sprintf("%s %s: %v", o.Kind, o.Name, err))
+		}
+	}
+	return nil
 }

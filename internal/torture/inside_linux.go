@@ -9,13 +9,15 @@ import (
 	"time"
 
 	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/internal/history"
 )
 
 // A stay is one seat's time inside.
 type stay struct {
 	seat   int
 	shared bool
-	calm   bool // It began when all was well.
+	calm   bool  // It began when all was well.
+	since  int64 // when its handle last said that it holds, by history.Now; at first, when it was asked for
 }
 
 // inside is a critical section: mostly a short one, now and then one in which the
@@ -39,6 +41,8 @@ func (w *worker) inside(r *ring, h core.Handle, s stay) {
 		now := time.Now()
 		if w.Lease > 0 && now.Sub(last) > w.Lease {
 			w.woken(r, h)
+		} else if at := history.Now(); h.Err() == nil {
+			s.since = at
 		}
 		if last = now; !now.Before(end) {
 			break
@@ -51,8 +55,9 @@ func (w *worker) inside(r *ring, h core.Handle, s stay) {
 	a.Holds.Add(1)
 	if h.Err() != nil {
 		a.Losses.Add(1)
+		w.record.Note(history.Op{Object: r.number, Seat: uint64(s.seat), Action: history.Lost, Call: s.since - int64(w.Bound), Return: history.Now()})
 	}
-	w.release(r, h, s.calm)
+	w.release(r, h, s)
 }
 
 // draw shows the hold's token to the resource, and then to the judge. Permits are
@@ -115,11 +120,13 @@ func late(latest *atomic.Uint64, d time.Duration) {
 }
 
 // release gives the hold back. In trouble it may be unknown whether that arrived.
-func (w *worker) release(r *ring, h core.Handle, calm bool) {
+func (w *worker) release(r *ring, h core.Handle, s stay) {
+	ticket := w.record.Begin(history.Op{Object: r.number, Seat: uint64(s.seat), Action: history.Release})
 	err := h.Release(context.Background())
+	w.record.End(ticket, history.OutcomeOf(err), 0)
 	switch {
 	case err == nil, errors.Is(err, core.ErrLost):
-	case errors.Is(err, core.ErrUnavailable) && !calm:
+	case errors.Is(err, core.ErrUnavailable) && !s.calm:
 		r.arena.Refused.Add(1)
 	default:
 		r.arena.Fail(fmt.Errorf("release: %w", err))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/internal/history"
 	"github.com/distlock/distlock-go/internal/judge"
 )
 
@@ -23,6 +24,18 @@ func (o Object) arena(dir string) (*judge.Arena, error) {
 	return judge.OpenArena(filepath.Join(dir, o.Name+"."+string(o.Kind)))
 }
 
+// rules returns what the history of the object must obey.
+func (o Object) rules() history.Kind {
+	switch o.Kind {
+	case core.KindRWLock:
+		return history.RWLock
+	case core.KindSemaphore:
+		return history.Semaphore
+	default:
+		return history.Lock
+	}
+}
+
 // jobVar tells a process, by the environment, that it is a worker, and its job.
 const jobVar = "DISTLOCK_TORTURE_JOB"
 
@@ -30,6 +43,7 @@ const jobVar = "DISTLOCK_TORTURE_JOB"
 type Job struct {
 	URL     string // of the backend
 	Dir     string // of the arenas
+	History string // the file in which to write down what it does and sees
 	Objects []Object
 	First   int // the process's first seat
 	Seats   int // how many goroutines it has

@@ -30,7 +30,7 @@ func TestTorture(t *testing.T) {
 	for _, backend := range Places() {
 		t.Run(backend, func(t *testing.T) {
 			rep, err := Torture(t.Context(), backend, Config{
-				Worker: worker, Dir: t.TempDir(), For: lasts(t),
+				Worker: worker, Dir: t.TempDir(), For: lasts(t), Calm: 2 * time.Second,
 				KillEvery: 40 * time.Millisecond, StopEvery: 250 * time.Millisecond, HarmEvery: 300 * time.Millisecond,
 			})
 			t.Log(rep)
@@ -40,7 +40,7 @@ func TestTorture(t *testing.T) {
 			if err := rep.Err(); err != nil {
 				t.Error(err)
 			}
-			if rep.Holds < 100 || rep.Kills < 10 || rep.Stops == 0 {
+			if rep.Holds < 100 || rep.CalmHolds < 50 || rep.Kills < 10 || rep.Stops == 0 {
 				t.Error("nothing much has happened")
 			}
 		})
@@ -92,9 +92,9 @@ func TestPlantedDefectsAreFound(t *testing.T) {
 			worker := build(t, func(root string) (string, string) {
 				return plant(t, filepath.Join(root, defect.file), defect.edits)
 			})
-			for range 10 { // One does nearly always.
+			for range 20 { // One does nearly always.
 				rep, err := Torture(t.Context(), defect.backend, Config{
-					Worker: worker, Dir: t.TempDir(), For: 3 * time.Second,
+					Worker: worker, Dir: t.TempDir(), For: 2 * time.Second,
 					KillEvery: 200 * time.Millisecond, StopEvery: 50 * time.Millisecond, HarmEvery: 50 * time.Millisecond,
 				})
 				if defect.found(rep) {

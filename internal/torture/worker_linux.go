@@ -12,21 +12,28 @@ import (
 
 	"github.com/distlock/distlock-go/core"
 	"github.com/distlock/distlock-go/distlock"
+	"github.com/distlock/distlock-go/internal/history"
 	"github.com/distlock/distlock-go/internal/judge"
 )
 
 // A worker is one of the processes.
 type worker struct {
 	Job
-	rings []*ring
+	rings  []*ring
+	record *history.Recorder
 }
 
 // A ring is an object in the eyes of one process.
 type ring struct {
 	Object
-	arena *judge.Arena
-	ways  []core.Lock // The first one is exclusive; the others are shared.
+	number int
+	arena  *judge.Arena
+	ways   []core.Lock // The first one is exclusive; the others are shared.
 }
+
+// mostOps is room for what a process does; where nothing is written the file has
+// a hole.
+const mostOps = 1 << 22
 
 // work fights until the judge says stop.
 func (j Job) work() error {
@@ -36,19 +43,22 @@ func (j Job) work() error {
 		return err
 	}
 	w := &worker{Job: j}
-	for _, o := range j.Objects {
+	if w.record, err = history.Create(j.History, mostOps); err != nil {
+		return err
+	}
+	for i, o := range j.Objects {
 		arena, err := o.arena(j.Dir)
 		if err != nil {
 			return err
 		}
-		w.rings = append(w.rings, &ring{o, arena, ways(p, o)})
+		w.rings = append(w.rings, &ring{o, i, arena, ways(p, o)})
 	}
 	var all sync.WaitGroup
 	for seat := j.First; seat < j.First+j.Seats; seat++ {
 		all.Go(func() { w.fight(seat) })
 	}
 	all.Wait()
-	return p.Close()
+	return errors.Join(p.Close(), w.record.Close())
 }
 
 // open opens the provider. The server may be in trouble just now.
@@ -85,12 +95,11 @@ func (w *worker) fight(seat int) {
 		if calm {
 			patience = 30 * time.Second
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		h, err := acquire(ctx, r.ways[way])
-		cancel()
+		s := stay{seat: seat, shared: way > 0, calm: calm, since: history.Now()}
+		h, err := w.acquire(r, way, s, patience)
 		switch {
 		case err == nil:
-			w.inside(r, h, stay{seat, way > 0, calm})
+			w.inside(r, h, s)
 		case calm && errors.Is(err, context.DeadlineExceeded):
 			r.arena.Fail(fmt.Errorf("nobody was in trouble any more, and yet: %w", err))
 		case errors.Is(err, core.ErrUnavailable) && !calm:
@@ -102,9 +111,20 @@ func (w *worker) fight(seat int) {
 	}
 }
 
-func acquire(ctx context.Context, l core.Lock) (core.Handle, error) {
+// acquire waits, or tries, and writes it down.
+func (w *worker) acquire(r *ring, way int, s stay, patience time.Duration) (h core.Handle, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	op := history.Op{Object: r.number, Seat: uint64(s.seat), Action: history.Acquire, Shared: s.shared}
+	call := r.ways[way].Acquire
 	if rand.IntN(8) == 0 {
-		return l.TryAcquire(ctx)
+		op.Action, call = history.Try, r.ways[way].TryAcquire
 	}
-	return l.Acquire(ctx)
+	ticket := w.record.Begin(op)
+	if h, err = call(ctx); err != nil {
+		w.record.End(ticket, history.OutcomeOf(err), 0)
+		return nil, err
+	}
+	w.record.End(ticket, history.OK, h.Token())
+	return h, nil
 }

@@ -22,7 +22,7 @@ func main() {
 	stop := flag.Duration("stop", 500*time.Millisecond, "stop a process past the lease about that often; 0: never")
 	harm := flag.Duration("harm", 300*time.Millisecond, "harm a server about that often; 0: never")
 	flag.Parse()
-	cfg := torture.Config{For: *lasts, KillEvery: *kill, StopEvery: *stop, HarmEvery: *harm}
+	cfg := torture.Config{For: *lasts, Calm: 5 * time.Second, KillEvery: *kill, StopEvery: *stop, HarmEvery: *harm}
 	if err := run(*backend, cfg); err != nil {
 		fmt.Fprintln(os.Stderr, "torture:", err)
 		os.Exit(1)
