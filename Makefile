@@ -21,6 +21,9 @@ APIDIFF   := golang.org/x/exp/cmd/apidiff@v0.0.0-20261014143641-f0251eb4aa3e
 # Where the library must build: what people run, plus 386 for its 32-bit words.
 PLATFORMS := windows/amd64 darwin/arm64 freebsd/amd64 linux/arm64 linux/386
 
+# What qemu emulates: other words, another order of bytes, another memory model.
+EMULATED  := arm64 386 s390x
+
 # What to test, and how: make test PKG=./file/... TESTFLAGS='-run Token -count 20'
 PKG       ?= work
 TESTFLAGS ?=
@@ -68,6 +71,11 @@ torture: ## Kill and stop processes and servers at work, and see whether anybody
 .PHONY: test-windows
 test-windows: ## Run the tests of core, file and the tool as Windows programs under Wine
 	bash internal/wine/test.sh core file distlock/cmd/distlock
+
+.PHONY: test-qemu
+test-qemu: ## Run the tests of core, file and the keys of the servers on arm64, 386 and s390x, emulated by qemu
+	bash internal/qemu/test.sh "$(EMULATED)" ./core/... ./file/...
+	TESTFLAGS='-run Key $(TESTFLAGS)' bash internal/qemu/test.sh "$(EMULATED)" ./redis ./postgres
 
 .PHONY: testenv
 testenv:

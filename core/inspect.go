@@ -63,6 +63,7 @@ type Breaker interface {
 	// handles are lost. It is an operator's last resort: a holder that is
 	// alive goes on until it notices, so only a fencing token keeps its late
 	// writes out. If nobody holds the object it returns 0 and no error; errors
-	// match [ErrUnavailable].
+	// match [ErrUnavailable], and errors.ErrUnsupported too where only the holder
+	// can end a hold.
 	Break(ctx context.Context, kind Kind, name string) (int, error)
 }

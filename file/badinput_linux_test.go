@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"testing"
 
@@ -58,6 +59,9 @@ func TestDiskFull(t *testing.T) {
 	}
 	release(t, damaged)
 
+	if os.Getenv("DISTLOCK_TEST_QEMU") != "" && runtime.GOARCH != "386" {
+		t.Skip("qemu does not tell where a fault was")
+	}
 	// A page that was taken away cannot be had again: a fault, and no crash.
 	if err := os.Truncate(mainPath(dir, core.KindLock, "damaged"), 0); err != nil {
 		t.Fatal(err)

@@ -158,15 +158,6 @@ func TestPipeIsRefused(t *testing.T) {
 	names(t, refuses(t, p.NewLock("a"), core.ErrUnavailable, flock.ErrNotFile), path)
 }
 
-// A file system without locks is an error that matches errors.ErrUnsupported.
-func TestUnsupportedFileSystem(t *testing.T) {
-	err := unavailable(&fs.PathError{Op: "lock", Path: "x", Err: errors.Join(errors.ErrUnsupported, syscall.ENOTSUP)})
-	if !errors.Is(err, core.ErrUnavailable) || !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("%v", err)
-	}
-	names(t, err, "local disk")
-}
-
 // Scenario 114: an acquire that is interrupted by signals goes on.
 func TestSignals(t *testing.T) {
 	p := provider(t, t.TempDir(), nil)

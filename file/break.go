@@ -3,6 +3,7 @@ package file
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,8 +20,8 @@ import (
 //
 // Files are removed, here and by GC, under the lock of the directory's ledger, so
 // that between the look at a file and its removal no other can have taken its
-// place. On Windows, where a file that is open cannot be removed, the error
-// matches core.ErrUnavailable.
+// place. On Windows, where a file that is open cannot be removed, the error matches
+// errors.ErrUnsupported and core.ErrUnavailable.
 func (p *Provider) Break(ctx context.Context, kind core.Kind, name string) (n int, err error) {
 	files, err := p.holdable(newObject(kind, name))
 	for _, file := range files {
@@ -84,7 +85,12 @@ func (p *Provider) breakFile(file string) (int, error) {
 		f.Ring()
 		return 0, err
 	}
-	if err := f.Remove(); err != nil {
+	err = f.Remove()
+	if errors.Is(err, flock.ErrInUse) {
+		return 0, fmt.Errorf("%w: %w: %w (here a file that is open cannot be removed; end the process that holds the lock)",
+			core.ErrUnavailable, errors.ErrUnsupported, err)
+	}
+	if err != nil {
 		return 0, err
 	}
 	return max(len(seen.holders), 1), nil

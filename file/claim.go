@@ -19,8 +19,6 @@ type claim struct {
 	since  time.Time
 	source *lockfile // of a permit: where its tokens come from
 
-	left <-chan struct{} // closed when the gate is left; nil: it was not taken
-
 	// Guarded by lf.mu.
 	ended bool
 	cause error // why it had ended before its release
@@ -34,9 +32,6 @@ func (c *claim) Token() uint64 { return c.token }
 // wait, so it pays no heed to its context; closing the file is the way out if one
 // fails.
 func (c *claim) Release(context.Context) error {
-	if c.left != nil {
-		<-c.left
-	}
 	lf := c.lf
 	lf.mu.Lock()
 	if c.ended {
@@ -117,7 +112,7 @@ func (c *claim) Succeed() (driver.Claim, bool) {
 	lf := c.lf
 	lf.mu.Lock()
 	defer lf.mu.Unlock()
-	heir := &claim{lf: lf, shared: c.shared, entry: unlisted, since: time.Now(), source: c.source, left: c.left}
+	heir := &claim{lf: lf, shared: c.shared, entry: unlisted, since: time.Now(), source: c.source}
 	if c.ended || lf.stands() != nil || !lf.page.Mapped() || !heir.inherit() {
 		return nil, false
 	}

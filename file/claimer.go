@@ -55,8 +55,8 @@ func (c *claimer) attempt(main *lockfile, as standing, s *sleeper) (driver.Claim
 	}
 	got, err := main.take(c.shared, main)
 	if s != nil && errors.Is(err, core.ErrNotAcquired) {
-		main.setFlag(atGated, true)
-		s.follow(main)
+		main.setGated(true)
+		s.follow(main, true)
 		got, err = main.take(c.shared, main)
 	}
 	if err != nil {

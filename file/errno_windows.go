@@ -2,6 +2,7 @@ package file
 
 import (
 	"errors"
+	"syscall"
 
 	"golang.org/x/sys/windows"
 )
@@ -9,6 +10,8 @@ import (
 // cureOf says what can be done about an error number.
 func cureOf(err error) string {
 	switch {
+	case errors.Is(err, syscall.ENOTDIR):
+		return "a file is where the directory should be; remove it, or use another directory"
 	case errors.Is(err, windows.ERROR_WRITE_PROTECT):
 		return "the file system is read-only; use another directory"
 	case errors.Is(err, windows.ERROR_DISK_FULL), errors.Is(err, windows.ERROR_HANDLE_DISK_FULL):

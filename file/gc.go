@@ -28,6 +28,7 @@ func (p *Provider) GC(ctx context.Context, olderThan time.Duration) (removed int
 		return 0, &core.Error{Op: "gc", Err: invalid("the age is %v; it must not be negative", olderThan)}
 	}
 	before := time.Now().Add(-olderThan)
+	p.files.clear() // On Windows, none that is open could be removed.
 	err = p.eachFile(ctx, func(file string) error {
 		if !ours().MatchString(file) {
 			return nil

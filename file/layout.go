@@ -11,16 +11,17 @@ import (
 // The first page of a lock file, in words of the machine's byte order. A file of
 // another order has no magic, and is taken for one without contents.
 //
-// Who may write: waiting and gated anybody; the tokens those who hold the file's
+// Who may write: waiting, bell and gated anybody; the tokens those who hold the file's
 // lock, shared holders by compare-and-swap and, if the page is not mapped, under
 // the lock of the directory's ledger; an entry its owner.
 const (
 	atMagic   = 0
-	atWaiting = 8  // 1: somebody sleeps until the file is unlocked, and wants the bell rung
+	atWaiting = 8  // how those who sleep until the file is unlocked want to be told
 	atGated   = 16 // 1: somebody waits at the turnstile, so newcomers look there first
 	atLimit   = 24 // the limit of the semaphore's last user
 	atListed  = 32 // 1: entries of shared holders may be in use
 	atNameLen = 40 // the length of the name, which follows the page
+	atBell    = 48 // counts the unlocks that were told by it
 
 	atNext     = 64 // the last token that was handed out, sealed
 	atMark     = 72 // tokens up to here may be handed out, sealed

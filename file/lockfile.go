@@ -41,6 +41,7 @@ type lockfile struct {
 	newer, older *lockfile
 
 	hint atomic.Int64 // of a semaphore: the permit that was taken last
+	mute atomic.Bool  // the page's bell cannot be listened to
 
 	mu       sync.Mutex
 	mode     int   // exclusive, or how many of this provider share it; 0: not locked
@@ -132,17 +133,25 @@ func (lf *lockfile) unlock() {
 // before each attempt, so the request is cleared before the bell: one that comes
 // in between is answered too.
 func (lf *lockfile) ring() {
-	wanted := true
+	var how uint64 = byEvent
 	if lf.page.Mapped() {
 		err := lf.page.Do(func() {
-			wanted = lf.page.Load(atWaiting) != 0
-			if wanted {
-				lf.page.Store(atWaiting, 0)
+			if how = lf.page.Load(atWaiting); how == 0 {
+				return
+			}
+			lf.page.Store(atWaiting, 0)
+			if how&byBell != 0 {
+				lf.page.Strike(atBell)
 			}
 		})
-		wanted = wanted || err != nil
+		if err != nil {
+			how = byEvent
+		}
 	}
-	if wanted {
+	if how&byBell != 0 {
+		lf.page.Wake(atBell)
+	}
+	if how&byEvent != 0 {
 		lf.f.Ring()
 	}
 }
@@ -251,22 +260,22 @@ func (lf *lockfile) do(use func()) error {
 	return nil
 }
 
-// setFlag sets one of the page's flags, which are hints: failing is no error.
-func (lf *lockfile) setFlag(at int, on bool) {
+// setGated sets the flag of the turnstile, which is a hint: failing is no error.
+func (lf *lockfile) setGated(on bool) {
 	lf.mu.Lock()
 	defer lf.mu.Unlock()
 	_ = lf.page.Do(func() {
-		if was := lf.page.Load(at) == 1; was != on {
-			lf.page.Store(at, flag(on))
+		if was := lf.page.Load(atGated) == 1; was != on {
+			lf.page.Store(atGated, flag(on))
 		}
 	})
 }
 
-// flagged reports whether a flag is set.
-func (lf *lockfile) flagged(at int) (on bool) {
+// gated reports whether the flag of the turnstile is set.
+func (lf *lockfile) gated() (on bool) {
 	lf.mu.Lock()
 	defer lf.mu.Unlock()
-	_ = lf.page.Do(func() { on = lf.page.Load(at) == 1 })
+	_ = lf.page.Do(func() { on = lf.page.Load(atGated) == 1 })
 	return on
 }
 

@@ -59,7 +59,7 @@ func TestLossOfAFile(t *testing.T) {
 				}
 				busy(t, of(p, kind))
 				release(t, next)
-				release(t, try(t, of(p, kind)))
+				release(t, acquire(t, of(p, kind)))
 			})
 		}
 	}

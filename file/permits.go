@@ -60,7 +60,7 @@ func (c *permits) attempt(ctx context.Context, main *lockfile, as standing, s *s
 	}
 	got, err := c.scan(ctx, main, nil)
 	if s != nil && errors.Is(err, core.ErrNotAcquired) {
-		main.setFlag(atGated, true)
+		main.setGated(true)
 		got, err = c.scan(ctx, main, s)
 	}
 	return got, err
@@ -104,7 +104,7 @@ func (c *permits) takeOne(ctx context.Context, main *lockfile, i int, s *sleeper
 		return nil, err
 	}
 	if s != nil {
-		s.follow(lf)
+		s.follow(lf, false)
 	}
 	got, err := lf.take(false, main)
 	if err != nil {

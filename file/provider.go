@@ -28,6 +28,7 @@ type Provider struct {
 	probe  probe
 
 	background sync.WaitGroup // what Close waits for, beside the engine
+	listeners  chan struct{}  // has room for those who listen to a bell
 
 	owner *ownerRecord
 	host  string // of this machine, as owners name it
@@ -67,6 +68,7 @@ func (p *Provider) setUp(dir string, opts *Options) (err error) {
 	}
 	p.folder = &folder{path: dir, mode: p.opts.Mode, kind: host.Remote}
 	p.files = newCache(p, p.opts.IdleFiles)
+	p.listeners = make(chan struct{}, listeners)
 	p.ledger.p, p.events.p, p.probe.p = p, p, p
 	p.owner = newOwnerRecord(p.opts.Owner)
 	p.host = core.ThisProcess().Host

@@ -12,18 +12,23 @@ import (
 
 // A sleeper is one wait of this provider: woken by what the system tells of the
 // files that it follows or, where it cannot tell, by a timer. It implements
-// driver.Waker for the wait loop, and belongs to its goroutine.
+// driver.Sleeper for the wait loop, and belongs to its goroutine.
 type sleeper struct {
 	driver.Claimer
 	p     *Provider
 	woken chan struct{}
 	files map[string]*lockfile
 
-	mu    sync.Mutex
-	timer *time.Timer // nil: it does not poll
-	pause time.Duration
-	most  time.Duration
-	over  bool
+	placed bool      // it is one of those who may listen to bells
+	bell   *lockfile // whose bell the next sleep listens to, or nil
+	seen   uint32    // what that bell showed before the attempt
+
+	mu     sync.Mutex
+	asleep *lockfile   // at whose bell it sleeps, or nil
+	timer  *time.Timer // nil: it does not poll
+	pause  time.Duration
+	most   time.Duration
+	over   bool
 }
 
 func newSleeper(p *Provider, c driver.Claimer) *sleeper {
@@ -42,15 +47,17 @@ func (s *sleeper) notify() {
 	case s.woken <- struct{}{}:
 	default:
 	}
+	s.rouse()
 }
 
 // follow makes an unlock of the file wake the sleeper, from now on: it listens to
-// the file first, and then has whoever unlocks it ring the bell. The request must
-// be made again for each attempt, because it is cleared when it is answered.
+// the file first, and then asks whoever unlocks it to tell. The request must be made
+// again for each attempt, because it is cleared when it is answered. If next is set
+// the sleeper is the one who is next, and in a hurry.
 //
 // If the file takes the place of one that was removed, the other is followed no
 // more.
-func (s *sleeper) follow(lf *lockfile) {
+func (s *sleeper) follow(lf *lockfile, next bool) {
 	if old := s.files[lf.name]; old != lf {
 		if old != nil {
 			s.unfollow(old)
@@ -64,12 +71,20 @@ func (s *sleeper) follow(lf *lockfile) {
 		}
 		s.p.probe.start()
 	}
-	if lf.page.Mapped() {
-		lf.setFlag(atWaiting, true)
+	if !lf.page.Mapped() {
+		return
 	}
+	var how uint64 = byEvent
+	if next && s.listen(lf) {
+		how = byBell
+	}
+	lf.ask(how)
 }
 
 func (s *sleeper) unfollow(lf *lockfile) {
+	if s.bell == lf {
+		s.bell = nil
+	}
 	delete(s.files, lf.name)
 	lf.removeSleeper(s)
 	s.p.files.put(lf)
@@ -84,6 +99,9 @@ func (s *sleeper) stop() {
 	s.mu.Unlock()
 	for _, lf := range s.files {
 		s.unfollow(lf)
+	}
+	if s.placed {
+		<-s.p.listeners
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/distlock/distlock-go/core"
@@ -37,7 +38,7 @@ func TestTokensFollowEachOther(t *testing.T) {
 			l = q.NewLock("a")
 		}
 		token := next(t, l, last)
-		if i < reserve-1 && token != last+1 {
+		if i < reserve-1 && p.boot != 0 && token != last+1 { // Else each process has its own.
 			t.Fatalf("token %d follows token %d, in one allotment", token, last)
 		}
 		last = token
@@ -61,9 +62,17 @@ func TestTokensNeverGoBack(t *testing.T) {
 		"removed":              os.Remove,
 		"nothing":              func(string) error { return nil },
 	}
+	ledgers := []string{"removed", "garbage", "nothing"}
+	if runtime.GOOS == "windows" { // A file that is open cannot be removed there.
+		delete(harms, "removed")
+		ledgers = ledgers[1:]
+	}
+	if os.Getenv("DISTLOCK_TEST_QEMU") != "" && runtime.GOARCH != "386" { // qemu does not tell where a fault was.
+		delete(harms, "truncated")
+	}
 	for _, kind := range kinds {
 		for name, harm := range harms {
-			for _, ledger := range []string{"removed", "garbage", "nothing"} {
+			for _, ledger := range ledgers {
 				t.Run(fmt.Sprintf("%s/%s/ledger %s", kind, name, ledger), func(t *testing.T) {
 					dir := t.TempDir()
 					p, q := provider(t, dir, nil), provider(t, dir, nil)

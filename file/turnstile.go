@@ -48,13 +48,13 @@ const (
 
 // approach lets nobody pass the one at the gate.
 func (t *turnstile) approach(main *lockfile, as standing) error {
-	if as == first || !main.flagged(atGated) {
+	if as == first || !main.gated() {
 		return nil
 	}
 	if as == newcomer {
 		g, err := t.enter(nil)
 		if err == nil {
-			main.setFlag(atGated, false)
+			main.setGated(false)
 			g.unbar()
 			return nil
 		}
@@ -92,28 +92,11 @@ func (t *turnstile) wait(ctx context.Context, c taker, busy func(error)) (driver
 	if err != nil || !ok {
 		return got, err
 	}
+	defer t.leave(g)
 	s = newSleeper(t.p, c)
-	got, err = t.p.engine.Retry(ctx, s, nil, func(ctx context.Context) (driver.Claim, error) {
+	return t.p.engine.Retry(ctx, s, nil, func(ctx context.Context) (driver.Claim, error) {
 		return c.take(ctx, first, s)
 	})
-	if held, ok := got.(*claim); ok {
-		held.left = t.leaveBehind(g) // Its user has waited long enough.
-	} else {
-		t.leave(g)
-	}
-	return got, err
-}
-
-// leaveBehind is leave by another goroutine. The channel is closed when it is
-// done; the claim must not be released before, because whoever then finds it free
-// must find the gate free too.
-func (t *turnstile) leaveBehind(g *gate) <-chan struct{} {
-	done := make(chan struct{})
-	t.p.background.Go(func() {
-		t.leave(g)
-		close(done)
-	})
-	return done
 }
 
 // enter takes the gate. s, unless nil, is to be woken when it becomes free.
@@ -127,11 +110,13 @@ func (t *turnstile) enter(s *sleeper) (*gate, error) {
 		if err != nil {
 			return nil, err
 		}
-		if s != nil {
-			s.follow(lf)
-		}
 		g := &gate{claim{lf: lf, shared: t.shared, entry: unlisted, since: time.Now()}}
-		if err = g.bar(s != nil); err == nil {
+		err = g.bar(s != nil)
+		if s != nil && errors.Is(err, core.ErrNotAcquired) {
+			s.follow(lf, false) // And again: an unlock between the two must not be missed.
+			err = g.bar(true)
+		}
+		if err == nil {
 			return g, nil
 		}
 		if errors.Is(err, errReplaced) {
@@ -149,7 +134,7 @@ func (t *turnstile) enter(s *sleeper) (*gate, error) {
 // be that of the next one.
 func (t *turnstile) leave(g *gate) {
 	if main, err := t.p.files.get(t.main, t.name); err == nil {
-		main.setFlag(atGated, false)
+		main.setGated(false)
 		t.p.files.put(main)
 	}
 	g.unbar()

@@ -62,6 +62,17 @@ type Waker interface {
 	Wake() (wake <-chan struct{}, stop func(), err error)
 }
 
+// A Sleeper is a Waker that knows a quicker way to sleep than to receive from a
+// channel: what wakes it need not wake another goroutine first.
+type Sleeper interface {
+	Waker
+
+	// Sleep returns true once the channel of Wake would have something to receive,
+	// which it then has received, and false when ctx ends or d has passed. It is
+	// called by the goroutine that called Wake, between that and stop.
+	Sleep(ctx context.Context, d time.Duration) bool
+}
+
 // A Claim is an object that was taken, once.
 type Claim interface {
 	// Token returns the fencing token, or 0 if there is none.

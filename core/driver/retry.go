@@ -29,6 +29,7 @@ func (e *Engine) Retry(ctx context.Context, w Waker, busy func(error), try func(
 			defer stop()
 		}
 	}
+	sleeper, sleeps := w.(Sleeper)
 	pause := backoff.Backoff{Min: e.cfg.Backstop.Min, Max: e.cfg.Backstop.Max}
 	timer := time.NewTimer(0)
 	timer.Stop()
@@ -41,6 +42,15 @@ func (e *Engine) Retry(ctx context.Context, w Waker, busy func(error), try func(
 		if busy != nil {
 			busy(err)
 			busy = nil
+		}
+		if sleeps && wake != nil {
+			if sleeper.Sleep(ctx, pause.Next()) {
+				pause.Reset()
+			}
+			if ctx.Err() != nil {
+				return nil, err
+			}
+			continue
 		}
 		timer.Reset(pause.Next())
 		select {

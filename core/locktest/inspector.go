@@ -1,6 +1,7 @@
 package locktest
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"time"
@@ -76,6 +77,12 @@ var inspectorRules = []rule{
 			h, other := t.acquire(p.NewLock(name)), t.acquire(p.NewLock(t.name()))
 			w := t.wait(q.NewLock(name))
 			n, err := b.Break(t.Context(), core.KindLock, name)
+			if errors.Is(err, errors.ErrUnsupported) {
+				t.release(h)
+				t.release(w.granted())
+				t.release(other)
+				t.Skipf("there is no way to break a lock here: %v", err)
+			}
 			if n != 1 || err != nil {
 				t.Fatalf("Break of one hold returned %d, %v", n, err)
 			}

@@ -5,9 +5,7 @@
 #
 # TESTFLAGS go to go test. Wine is no Windows: LockFileEx without waiting works as
 # Windows documents it, waiting in overlapped mode does not, and names such as NUL
-# or COM1 are ordinary here. Wine 8 cannot delete what Go's os.RemoveAll wants
-# deleted, so clean-up errors of t.TempDir are Wine's. The race detector needs
-# cgo, so there is none.
+# or COM1 are ordinary here. The race detector needs cgo, so there is none.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cache=$root/.cache/wine
@@ -46,12 +44,20 @@ if [ ! -e "$system32/bcryptprimitives.dll" ]; then
 	"$gcc" -shared -O2 -Wall -Werror -o "$system32/bcryptprimitives.dll" "$root/internal/wine/processprng.c" -ladvapi32
 fi
 
+# To delete a file os.RemoveAll asks for more than Wine 8 knows, which answers that
+# this is not implemented. Older versions of Windows say so by other numbers, for
+# which Go has another way; here it is made to take that way for this number too.
+std=$(go env GOROOT)/src/internal/syscall/windows/at_windows.go
+sed 's/case STATUS_INVALID_INFO_CLASS,/case NTStatus(0xC0000002), STATUS_INVALID_INFO_CLASS,/' "$std" >"$cache/at_windows.go"
+cmp -s "$std" "$cache/at_windows.go" && echo "at_windows.go of this Go is another one; see internal/wine/test.sh" >&2
+printf '{"Replace": {"%s": "%s"}}' "$std" "$cache/at_windows.go" >"$cache/overlay.json"
+
 "$wine" --version
 status=0
 for module in "$@"; do
 	echo "== $module as a Windows program"
 	# shellcheck disable=SC2086 # TESTFLAGS are several words.
 	(cd "$root/$module" && CGO_ENABLED=0 GOOS=windows GOARCH=amd64 \
-		go test -exec "$wine" -timeout 15m ${TESTFLAGS:-} ./...) || status=1
+		go test -overlay "$cache/overlay.json" -exec "$wine" -timeout 15m ${TESTFLAGS:-} ./...) || status=1
 done
 exit $status

@@ -24,6 +24,9 @@ var (
 	// ErrNotFile: a directory, pipe, socket or device is there.
 	ErrNotFile = errors.New("it is not a regular file")
 
+	// ErrInUse: others have the file open, and here it cannot be removed then.
+	ErrInUse = errors.New("others have it open")
+
 	// ErrRemoved: the path no longer names the file that was opened.
 	ErrRemoved = errors.New("the lock file was removed or replaced")
 )

@@ -127,6 +127,9 @@ func (f *File) Remove() error {
 		return err
 	}
 	x, err := opened(f.path, windows.DELETE|windows.GENERIC_READ, 0, windows.OPEN_EXISTING, windows.FILE_FLAG_DELETE_ON_CLOSE)
+	if errors.Is(err, windows.ERROR_SHARING_VIOLATION) {
+		err = ErrInUse
+	}
 	if err != nil {
 		return &fs.PathError{Op: "remove", Path: f.path, Err: err}
 	}

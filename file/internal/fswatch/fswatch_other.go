@@ -7,6 +7,9 @@ import "errors"
 // A Watcher cannot be had on this platform.
 type Watcher struct{}
 
+// A Watch cannot be had either.
+type Watch struct{}
+
 // New returns an error that matches errors.ErrUnsupported.
 func New() (*Watcher, error) { return nil, errors.ErrUnsupported }
 

@@ -99,6 +99,14 @@ func (x *Watch) Listen(on bool) error {
 	return nil
 }
 
+// wanted returns what of an event a watch wants to be told of.
+func (x *Watch) wanted(what Event) Event {
+	if !x.listen {
+		what &^= Freed
+	}
+	return what
+}
+
 // mask returns what is wanted of an inode.
 func (w *Watcher) mask(id int) uint32 {
 	if slices.ContainsFunc(w.watches[id], func(x *Watch) bool { return x.listen }) {
@@ -134,18 +142,21 @@ func (w *Watcher) run() {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := w.file.Read(buf)
+		expired := errors.Is(err, os.ErrDeadlineExceeded)
 		switch {
 		case err == nil:
 			w.dispatch(buf[:n])
-		case !errors.Is(err, os.ErrDeadlineExceeded):
+		case !expired:
 			return // Closed.
 		}
-		w.echo()
+		w.echo(expired)
 	}
 }
 
-// echo tells of closes again, and sets the time of the next look.
-func (w *Watcher) echo() {
+// echo tells of closes again, and sets the time of the next look. A time that has
+// expired is set again even if it stays the same: it may have expired a moment
+// early, and until then no read succeeds.
+func (w *Watcher) echo(expired bool) {
 	w.mu.Lock()
 	var due time.Time
 	if len(w.echoes) > 0 {
@@ -158,7 +169,7 @@ func (w *Watcher) echo() {
 		due = w.echoes.next()
 	}
 	w.mu.Unlock()
-	if !due.Equal(w.due) {
+	if expired || !due.Equal(w.due) {
 		w.due = due
 		_ = w.file.SetReadDeadline(due)
 	}

@@ -125,7 +125,7 @@ func (w *Watcher) run() {
 			return // Waiters go on by polling.
 		}
 		for _, ev := range events[:max(n, 0)] {
-			fd := int(ev.Ident) //nolint:unconvert // The type differs by platform.
+			fd := int(ev.Ident) //nolint:unconvert,nolintlint // The type differs by platform.
 			if fd == w.stop[0] {
 				return
 			}

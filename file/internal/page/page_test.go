@@ -2,8 +2,10 @@ package page
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/distlock/distlock-go/file/internal/flock"
@@ -43,7 +45,7 @@ func TestPageIsShared(t *testing.T) {
 		}
 	}
 	raw := make([]byte, Size)
-	if _, err := f.ReadAt(raw, 0); err != nil || Words(raw)(64) != 100 {
+	if _, err := f.ReadAt(raw, 0); err != nil && !errors.Is(err, io.EOF) || Words(raw)(64) != 100 {
 		t.Errorf("the file has %d, %v", Words(raw)(64), err)
 	}
 }
@@ -72,6 +74,9 @@ func TestTruncationIsAnErrorAndNoCrash(t *testing.T) {
 	f, p := open(t, path)
 	if !p.Mapped() {
 		t.Skip("pages are not mapped here")
+	}
+	if os.Getenv("DISTLOCK_TEST_QEMU") != "" && runtime.GOARCH != "386" {
+		t.Skip("qemu does not tell where a fault was")
 	}
 	if err := os.Truncate(path, 0); err != nil {
 		t.Fatal(err)
