@@ -17,7 +17,8 @@ type stay struct {
 	seat   int
 	shared bool
 	calm   bool  // It began when all was well.
-	since  int64 // when its handle last said that it holds, by history.Now; at first, when it was asked for
+	asked  int64 // when it was asked for, by history.Now
+	since  int64 // when its handle last said that it holds; at first, asked
 }
 
 // inside is a critical section: mostly a short one, now and then one in which the
@@ -55,7 +56,7 @@ func (w *worker) inside(r *ring, h core.Handle, s stay) {
 	a.Holds.Add(1)
 	if h.Err() != nil {
 		a.Losses.Add(1)
-		w.record.Note(history.Op{Object: r.number, Seat: uint64(s.seat), Action: history.Lost, Call: s.since - int64(w.Bound), Return: history.Now()})
+		w.record.Note(history.Op{Object: r.number, Seat: uint64(s.seat), Action: history.Lost, Call: max(s.asked, s.since-int64(w.Bound)), Return: history.Now()})
 	}
 	w.release(r, h, s)
 }

@@ -95,7 +95,8 @@ func (w *worker) fight(seat int) {
 		if calm {
 			patience = 30 * time.Second
 		}
-		s := stay{seat: seat, shared: way > 0, calm: calm, since: history.Now()}
+		now := history.Now()
+		s := stay{seat: seat, shared: way > 0, calm: calm, asked: now, since: now}
 		h, err := w.acquire(r, way, s, patience)
 		switch {
 		case err == nil:
