@@ -49,8 +49,9 @@ test-local: ## Run the tests that need no server, on whatever system this is
 	$(GO) test -race -timeout 30m $(TESTFLAGS) $(addprefix ./,$(addsuffix /...,$(filter core file distlock distlock/cmd/distlock,$(MODULES))))
 
 .PHONY: test-redlock
-test-redlock: testenv ## Run the conformance suite on RedLock in every configuration, with dead servers (about 15 minutes)
+test-redlock: testenv ## Run the conformance suite on RedLock in every configuration, and a minute of chaos (about 15 minutes)
 	DISTLOCK_TEST_REDLOCK=all $(TESTENV) -- $(GO) test -race -timeout 60m -run TestRedLockConformance $(TESTFLAGS) ./redis
+	DISTLOCK_CHAOS=$${DISTLOCK_CHAOS:-60s} $(GO) test -race -timeout 60m -count=1 -run 'TestChaos$$' $(TESTFLAGS) ./internal/redlocktest
 
 .PHONY: bench
 bench: testenv ## Run the benchmarks against real servers (PKG=, BENCHTIME=)

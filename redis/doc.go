@@ -33,6 +33,13 @@
 // Tokens are the server's time in microseconds, or the last token and one if
 // that is greater, so they also grow when the data is lost.
 //
+// # Several servers
+//
+// A [RedLock] keeps everything on a majority of servers that know nothing of each
+// other, and goes on while a minority is down. Its documentation proves why its
+// holds exclude each other, tells what a restart without data would break and what
+// prevents that, and what remains true of the criticism of the algorithm.
+//
 // # Keys
 //
 // A Lock is a plain string, prefix:{name}, as SET NX PX makes it, so other

@@ -70,9 +70,13 @@ import (
 // the time. Then tokens go on growing as long as the servers' clocks agree to
 // within a quarter of the lease.
 //
-// His last objection stands: a lease is measured by clocks. A server whose clock
-// is set forward ends its votes early. While that happens to a minority of the
-// servers within one lease, the others keep the hold alone.
+// His last objection stands: a lease is measured by clocks. They may differ by any
+// amount, and a hold counts on their rates to agree to within 1 %, but a server
+// whose clock is set forward ends its votes early, as does one that is made to
+// forget them by hand. A hold that all servers had renewed outlives that on a
+// minority of them. One that had only a majority, because the others were down,
+// may then have a successor before it knows: it is told at its next renewal, a
+// third of a lease later at most, and until then only tokens tell the two apart.
 //
 // # Order and costs
 //

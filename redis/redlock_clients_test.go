@@ -99,6 +99,8 @@ func TestNewRedLockRefuses(t *testing.T) {
 	defer cluster.Close()
 	ring := goredis.NewRing(&goredis.RingOptions{Addrs: map[string]string{"a": "127.0.0.1:6379"}})
 	defer ring.Close()
+	failover := goredis.NewFailoverClient(&goredis.FailoverOptions{MasterName: "m", SentinelAddrs: []string{"127.0.0.1:26379"}})
+	defer failover.Close()
 	for _, c := range []struct {
 		name    string
 		clients []goredis.UniversalClient
@@ -110,6 +112,7 @@ func TestNewRedLockRefuses(t *testing.T) {
 		{"a nil client", []goredis.UniversalClient{(*goredis.Client)(nil)}, nil, "nil"},
 		{"a cluster", []goredis.UniversalClient{cluster}, nil, "*redis.Client"},
 		{"a ring", []goredis.UniversalClient{ring}, nil, "Ring"},
+		{"a failover client", []goredis.UniversalClient{one, failover}, nil, "failover"},
 		{"a client twice", []goredis.UniversalClient{one, one}, nil, "twice"},
 		{"an address twice", []goredis.UniversalClient{one, same}, nil, "twice"},
 		{"replicas", []goredis.UniversalClient{one}, &redis.Options{ReplicaAcks: 1}, "replicas"},

@@ -42,8 +42,9 @@ type vote struct {
 	from  time.Time // when the lease began, at the latest
 	gone  bool      // the server says that it has ended
 	freed bool      // it was given back, or had ended
-	tried bool      // its release was tried once, at least
-	err   error     // of that
+	tries int       // of its release without an answer in time
+	tried bool      // its release has failed
+	err   error     // of the last try
 }
 
 var (
@@ -274,16 +275,25 @@ func (u *union) begin() {
 	}
 }
 
+// enoughTries is after how many requests without an answer, each a few times its
+// patience long, a release gives up waiting for a server.
+const enoughTries = 3
+
 // giveBack gives one vote back, in the background if its server does not answer.
 func (u *union) giveBack(i int, v *vote) {
 	l, x := u.e.l, u.e.l.peers[i]
 	try := func(ctx context.Context) error {
+		begun := time.Now()
 		err := v.h.Release(ctx)
 		ended := errors.Is(err, core.ErrLost)
 		u.mu.Lock()
 		v.gone = v.gone || ended
 		v.freed = v.freed || err == nil || ended
-		v.tried, v.err = true, err
+		if v.err = err; errors.Is(err, context.DeadlineExceeded) {
+			v.err = fmt.Errorf("no answer within %v", time.Since(begun).Round(time.Millisecond))
+			v.tries++
+		}
+		v.tried = v.tried || v.tries == 0 || v.tries >= enoughTries
 		u.mu.Unlock()
 		u.changed()
 		if ended {
@@ -309,7 +319,7 @@ func (u *union) released() (done bool, err error) {
 	stray := u.ballot.stray()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if v := u.votes[arb]; v != nil && !v.freed && !v.tried {
+	if v := u.votes[arb]; v != nil && !v.freed && v.err == nil {
 		return false, nil
 	}
 	held, gone, kept, tried := 0, 0, 0, true
@@ -321,13 +331,16 @@ func (u *union) released() (done bool, err error) {
 			if v.gone {
 				gone++
 			}
-			last = undo{begun: true, done: v.freed, err: v.err}
+			if last = (undo{begun: true, done: v.freed}); v.tried {
+				last.err = v.err
+			}
 		}
 		for _, one := range []undo{last, stray[i], u.asked[i]} {
 			if one.begun && !one.done {
 				kept++
 				if tried = tried && one.err != nil; one.err != nil {
-					errs = append(errs, fmt.Errorf("%s: %w", u.e.l.peers[i].addr, one.err))
+					// Not wrapped: what timed out was one request, and not the release.
+					errs = append(errs, fmt.Errorf("%s: %v", u.e.l.peers[i].addr, one.err)) //nolint:errorlint // See above.
 				}
 				break
 			}

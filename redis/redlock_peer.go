@@ -36,6 +36,10 @@ type peer struct {
 	watching bool          // a goroutine looks after them
 }
 
+// failover is what a client that NewFailoverClient has made says that its address
+// is.
+const failover = "FailoverClient"
+
 // newPeer makes the provider for one server. Its tokens are those of the whole, so
 // an inspection finds the votes of one hold.
 func (l *RedLock) newPeer(client goredis.UniversalClient) (*peer, error) {
@@ -44,6 +48,9 @@ func (l *RedLock) newPeer(client goredis.UniversalClient) (*peer, error) {
 			return nil, err
 		}
 		return nil, invalid("a %T cannot be used; pass a *redis.Client for each server", client)
+	}
+	if c, ok := client.(*goredis.Client); ok && c != nil && c.Options().Addr == failover {
+		return nil, invalid("a failover client cannot be used: a replica that is promoted may lack votes that its master gave; pass a client of one server")
 	}
 	opts := l.opts
 	opts.Observer = core.ObserverFunc(l.tell)

@@ -108,7 +108,7 @@ func (m *Model) prolong(s *state, c int, visit visitor) {
 		n := *s
 		n.clients[c].extends, n.clients[c].pending = true, m.term()
 		for i := range n.nodes {
-			n.nodes[i].extend[c] = true
+			n.nodes[i].extends[c] |= 1 << (k.attempt - 1)
 		}
 		visit(say("client %d extends", c), n)
 	}

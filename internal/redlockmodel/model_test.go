@@ -10,6 +10,7 @@ import (
 var models = map[string]Model{
 	"retry":   {Acquires: [2]int{2, 1}, Lease: 2},
 	"extend":  {Acquires: [2]int{1, 1}, Lease: 2, Extends: true},
+	"refill":  {Acquires: [2]int{1, 1}, Lease: 2, Extends: true, Restarts: 1},
 	"restart": {Acquires: [2]int{1, 1}, Lease: 2, Restarts: 1},
 	"drift":   {Acquires: [2]int{1, 1}, Lease: 3, Drift: true},
 	"tokens":  {Acquires: [2]int{1, 1}, Lease: 1, Tokens: true},
@@ -57,6 +58,8 @@ func TestEveryRuleIsNeeded(t *testing.T) {
 		{"TokenCheck", "retry", func(r *Rules) { r.TokenCheck = false }, two},
 		{"FreshToken", "retry", func(r *Rules) { r.FreshToken = false }, two},
 		{"Guard", "restart", func(r *Rules) { r.Guard = false }, two},
+		{"GuardRefill", "refill", func(r *Rules) { r.GuardRefill = false }, two},
+		{"RefillCheck", "refill", func(r *Rules) { r.RefillCheck = false }, two},
 		{"FromBefore", "retry", func(r *Rules) { r.FromBefore = false }, two},
 		{"ExtendedFromBefore", "extend", func(r *Rules) { r.ExtendedFromBefore = false }, two},
 		{"Margin", "drift", func(r *Rules) { r.Margin = false }, two},

@@ -26,6 +26,13 @@ type Rules struct {
 	// may have forgotten has ended.
 	Guard bool
 
+	// GuardRefill: nor does it give a vote again that a holder misses.
+	GuardRefill bool
+
+	// RefillCheck: an extension takes a vote that the holder misses only if nobody
+	// else has it.
+	RefillCheck bool
+
 	// FromBefore: the validity counts from before the request was sent. Without
 	// it, from when the votes were counted.
 	FromBefore bool
@@ -47,6 +54,7 @@ type Rules struct {
 func All() Rules {
 	return Rules{
 		Majority: true, OfAll: true, GiveBack: true, TokenCheck: true, FreshToken: true, Guard: true,
+		GuardRefill: true, RefillCheck: true,
 		FromBefore: true, ExtendedFromBefore: true, Margin: true,
 		WriteBack: true,
 	}

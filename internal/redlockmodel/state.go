@@ -28,7 +28,7 @@ type node struct {
 	// Messages under way to it.
 	acquires [clients]uint8 // a bit for each attempt
 	releases [clients]uint8
-	extend   [clients]bool
+	extends  [clients]uint8
 	raise    [clients]bool
 
 	// What clients have heard from it, of the attempt that they are at.
@@ -101,7 +101,7 @@ func (n *node) code() uint64 {
 		put(n.acquires[c], 2)
 		put(n.releases[c], 2)
 		put(n.value[c], 4)
-		flag(n.extend[c])
+		put(n.extends[c], 2)
 		flag(n.raise[c])
 		flag(n.voted[c])
 		flag(n.extended[c])

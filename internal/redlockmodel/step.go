@@ -85,9 +85,9 @@ func (m *Model) arrivals(s *state, i int, visit visitor) {
 			if s.nodes[i].releases[c]&bit != 0 {
 				m.release(s, i, c, attempt, visit)
 			}
-		}
-		if s.nodes[i].extend[c] {
-			m.extend(s, i, c, visit)
+			if s.nodes[i].extends[c]&bit != 0 {
+				m.extend(s, i, c, attempt, visit)
+			}
 		}
 		if s.nodes[i].raise[c] {
 			m.raise(s, i, c, visit)
@@ -122,7 +122,7 @@ func (m *Model) release(s *state, i, c int, attempt uint8, visit visitor) {
 	n := *s
 	x := &n.nodes[i]
 	bit := uint8(1) << (attempt - 1)
-	late := x.acquires[c]&bit == 0 && !(x.extend[c] && n.clients[c].attempt == attempt)
+	late := (x.acquires[c]|x.extends[c])&bit == 0
 	if late {
 		x.releases[c] &^= bit
 	}
@@ -136,17 +136,17 @@ func (m *Model) release(s *state, i, c int, attempt uint8, visit visitor) {
 
 // extend lets an extension arrive. A vote that is missing is asked for again by
 // it.
-func (m *Model) extend(s *state, i, c int, visit visitor) {
+func (m *Model) extend(s *state, i, c int, attempt uint8, visit visitor) {
 	n := *s
-	x, me := &n.nodes[i], m.owner(c, n.clients[c].attempt)
-	x.extend[c] = false
-	if x.owner != me && (x.owner != 0 || x.quarantine > 0) {
+	x, me := &n.nodes[i], m.owner(c, attempt)
+	x.extends[c] &^= 1 << (attempt - 1)
+	if x.owner != me && (x.owner != 0 && m.Rules.RefillCheck || x.quarantine > 0 && m.Rules.GuardRefill) {
 		visit(say("server %d does not extend client %d", i, c), n)
 		return
 	}
 	x.owner, x.left = me, uint8(m.Lease)
 	visit(say("server %d extends client %d, which does not hear of it", i, c), n)
-	if k := &n.clients[c]; k.phase == holding && m.inTime(k) {
+	if k := &n.clients[c]; k.attempt == attempt && k.phase == holding && m.inTime(k) {
 		x.extended[c] = true
 		visit(say("server %d extends client %d", i, c), n)
 	}

@@ -243,7 +243,7 @@ func (c *crew) torment(ctx context.Context) {
 		if err := c.all[i].Process.Signal(syscall.SIGSTOP); err != nil {
 			c.t.Errorf("a worker has died by itself: %v", err)
 		}
-		pause(ctx, rand.N(lease*3/2))
+		pause(ctx, lease/2+rand.N(lease))
 		_ = c.all[i].Process.Signal(syscall.SIGCONT)
 	}
 }

@@ -95,7 +95,7 @@ func TestArbiterBlackHoled(t *testing.T) {
 		check(t, h.Err())
 	}
 	check(t, h.Release(t.Context()))
-	h = soon(t, lease, got)
+	h = soon(t, 3*lease, got)
 	w.wires[w.arbiter()].Heal()
 	eventually(t, 4*lease, "the server that is back votes for the holder", func() bool {
 		check(t, h.Err())
