@@ -190,8 +190,11 @@ func (n *election) goesOn(b *ballot) bool {
 		n.turn = time.Now().Add(100 * time.Millisecond)
 	}
 	n.tries++
-	return time.Now().Before(n.turn)
+	return n.tries < leastRounds || time.Now().Before(n.turn)
 }
+
+// leastRounds is how many rounds a turn has, however long each of them takes.
+const leastRounds = 8
 
 // pause returns how long to stay away before the next round of a turn.
 func (n *election) pause() time.Duration {

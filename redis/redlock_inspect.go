@@ -245,23 +245,27 @@ func (l *RedLock) owner(ctx context.Context, inst string) core.Owner {
 	return core.Owner{}
 }
 
-// Break implements core.Breaker. It ends every vote on every server that is up;
-// the number is that of the server that had the most.
+// Break implements core.Breaker. It ends every vote on every server that is up. The
+// number is that of the holds: of votes that were found on a majority.
 func (l *RedLock) Break(ctx context.Context, kind core.Kind, name string) (int, error) {
 	var mu sync.Mutex
-	most := 0
+	counts := make([]int, 0, len(l.peers))
 	err := l.each(ctx, func(ctx context.Context, x *peer) error {
 		n, err := x.p.Break(ctx, kind, name)
 		mu.Lock()
-		most = max(most, n)
+		counts = append(counts, n)
 		mu.Unlock()
 		if e, ok := errors.AsType[*core.Error](err); ok {
 			return e.Err
 		}
 		return err
 	})
-	if err != nil {
-		return most, &core.Error{Op: "break", Name: name, Err: err}
+	holds := 0
+	if slices.Sort(counts); len(counts) >= l.quorum {
+		holds = counts[len(counts)-l.quorum]
 	}
-	return most, nil
+	if err != nil {
+		return holds, &core.Error{Op: "break", Name: name, Err: err}
+	}
+	return holds, nil
 }

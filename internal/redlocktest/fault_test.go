@@ -5,6 +5,7 @@ package redlocktest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +15,49 @@ import (
 	"github.com/distlock/distlock-go/redis"
 )
 
-// The numbers E44 to E49 are those of the scenarios of madelson/DistributedLock.
+// The numbers E43 to E49 and E54 are those of the scenarios of
+// madelson/DistributedLock. E54 is also the conformance suite with a server down.
+
+// TestRenewedBeyondTheLease (E43) has somebody wait for each kind of object for two
+// leases, on one server, on three, and on three of which one is down.
+func TestRenewedBeyondTheLease(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ servers, down int }{{1, 0}, {3, 0}, {3, 1}} {
+		t.Run(fmt.Sprintf("%d-of-%d-up", c.servers-c.down, c.servers), func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t, c.servers)
+			for i := range c.down {
+				check(t, f.RedisNodes[i].Kill())
+			}
+			p, q := f.open(t), f.open(t)
+			var held []core.Handle
+			var waiters []<-chan waiting
+			for _, by := range []core.Provider{p, q} {
+				for _, l := range []core.Lock{by.NewLock("a"), core.Writer(by.NewRWLock("a")), by.NewSemaphore("a", 1)} {
+					if by == q {
+						waiters = append(waiters, wait(t, l))
+					} else {
+						held = append(held, must[core.Handle](t)(acquireSoon(t, l)))
+					}
+				}
+			}
+			for end := time.Now().Add(2 * lease); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+				for i, h := range held {
+					check(t, h.Err())
+					select {
+					case w := <-waiters[i]:
+						t.Fatalf("a waiter got %v, %v while the holder holds", w.h, w.err)
+					default:
+					}
+				}
+			}
+			for i, h := range held {
+				check(t, h.Release(t.Context()))
+				check(t, soon(t, 3*lease, waiters[i]).Release(t.Context()))
+			}
+		})
+	}
+}
 
 func TestMajorityDown(t *testing.T) { // E44
 	t.Parallel()

@@ -189,3 +189,23 @@ func TestLateReleaseTakesNothing(t *testing.T) {
 	}
 	check(t, next.Release(t.Context()))
 }
+
+// TestVotesThatAreLeftExpire has a hold renewed by two of three servers, and then
+// one of the two forget it. What is left is a vote and one that was renewed
+// earlier: the hold must end before that vote does.
+func TestVotesThatAreLeftExpire(t *testing.T) {
+	t.Parallel()
+	w := newWired(t, 3)
+	h := must[core.Handle](t)(w.open(t).NewLock("a").Acquire(t.Context()))
+	w.everywhere(t, "a")
+	w.wires[2].BlackHole()
+	time.Sleep(lease / 2) // A renewal comes every third.
+	check(t, h.Err())
+	forgetful := w.RedisNodes[0].Client()
+	defer forgetful.Close()
+	check(t, forgetful.Set(t.Context(), w.opts.Prefix+":{a}", "somebody", time.Minute).Err())
+	eventually(t, 2*lease, "the last vote expires", func() bool { return !w.holds(t, 2, "a") })
+	if h.Err() == nil {
+		t.Error("the hold goes on with one vote of three")
+	}
+}
