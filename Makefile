@@ -53,6 +53,10 @@ test-redlock: testenv ## Run the conformance suite on RedLock in every configura
 	DISTLOCK_TEST_REDLOCK=all $(TESTENV) -- $(GO) test -race -timeout 60m -run TestRedLockConformance $(TESTFLAGS) ./redis
 	DISTLOCK_CHAOS=$${DISTLOCK_CHAOS:-60s} $(GO) test -race -timeout 60m -count=1 -run 'TestChaos$$' $(TESTFLAGS) ./internal/redlocktest
 
+.PHONY: matrix
+matrix: ## Run the PostgreSQL tests against PostgreSQL 13 to 18 (VERSIONS="13 18", TESTFLAGS=)
+	VERSIONS="$(VERSIONS)" TESTFLAGS="$(TESTFLAGS)" bash internal/matrix/postgres.sh
+
 .PHONY: bench
 bench: testenv ## Run the benchmarks against real servers (PKG=, BENCHTIME=)
 	$(TESTENV) -- $(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 30m $(TESTFLAGS) $(PKG)

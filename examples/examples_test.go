@@ -96,6 +96,12 @@ func TestExamples(t *testing.T) {
 				t.Errorf("it printed %q, and not %q", got, want)
 			}
 		})
+		t.Run("postgres", func(t *testing.T) {
+			const want = "write 1: 1 row\nwrite 2: 1 row\nwrite 3: 0 row\nfree for another transaction: false\n"
+			if got := output(t, "", program("postgres"), database); got != want {
+				t.Errorf("it printed %q, and not %q", got, want)
+			}
+		})
 		// The table is one thing, and where the lock is another.
 		t.Setenv("FENCING_DATABASE", database)
 		for backend, url := range backends {

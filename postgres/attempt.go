@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"sync"
 
 	"github.com/distlock/distlock-go/core"
 	"github.com/distlock/distlock-go/core/driver"
@@ -75,6 +74,8 @@ func (l *locker) poll(ctx context.Context, lazy bool) (driver.Claim, error) {
 		l.provider.pool.leave(c)
 		select {
 		case <-changed:
+		case <-l.provider.pool.closing:
+			return nil, core.ErrClosed
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -85,7 +86,7 @@ func (l *locker) poll(ctx context.Context, lazy bool) (driver.Claim, error) {
 // reserved, and the claim that it makes.
 func (l *locker) attempt(c *carrier) (*claim, *op) {
 	k := l.keys
-	leave := sync.OnceFunc(func() { l.provider.pool.leave(c) })
+	leave := func() { l.provider.pool.leave(c) }
 	claim := &claim{session: c.session, leave: leave, key: k.data, shared: l.shared, flag: k.flag}
 	o := simple(l.take, k.data, k.gate)
 	o.undo = func() ([]*op, bool) {

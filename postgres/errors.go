@@ -63,6 +63,7 @@ const (
 	codeTooManyConnections = "53300"
 	codeCannotConnectNow   = "57P03"
 	codeAdminShutdown      = "57P01"
+	codeCrashShutdown      = "57P02"
 	codeNoSuchObject       = "42704"
 	codeNoSuchTable        = "42P01"
 	codeNoPrivilege        = "42501"
@@ -106,7 +107,7 @@ func transient(err error) bool {
 	case state == "":
 		return true // the network
 	default:
-		return waitable(err) || state == codeAdminShutdown
+		return waitable(err) || state == codeAdminShutdown || state == codeCrashShutdown
 	}
 }
 

@@ -73,9 +73,14 @@ func TestInspect(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if all, err := q.Inspect(t.Context(), name); err != nil || len(all) != 0 {
-		t.Errorf("of what is free Inspect tells %+v, %v", all, err)
-	}
+	// A wait that was given up may be granted the lock for an instant.
+	eventually(t, "nobody holds it or waits for it", func() bool {
+		all, err := q.Inspect(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all) == 0
+	})
 }
 
 func TestBreakNeedsTheRight(t *testing.T) {

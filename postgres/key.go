@@ -85,6 +85,8 @@ type keys struct {
 	data Key   // the lock itself; of a semaphore: slot 0, and slot i is data ^ i
 	gate int64 // the turnstile of a reader-writer lock, the gate of a semaphore
 	flag int64 // shown by those who want to be notified of releases
+
+	limits int64 // of a semaphore; see limitKey
 }
 
 // makeKeys returns the keys of an object, or an error that matches
@@ -96,6 +98,7 @@ func (o *Options) makeKeys(kind core.Kind, name string) (keys, error) {
 		flag: hashKey(o.Namespace, kind, name, "flag"),
 	}
 	if kind == core.KindSemaphore {
+		k.limits = hashKey(o.Namespace, kind, name, "limit")
 		return k, nil
 	}
 	switch o.Keys {

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
 
 	"github.com/distlock/distlock-go/core"
 	"github.com/distlock/distlock-go/core/driver"
@@ -21,12 +21,13 @@ import (
 // the largest limit.
 type permits struct {
 	locker
-	limit int
+	limit      int
+	otherLimit atomic.Int64 // of which the observer was told
 }
 
 func newPermits(p *Provider, name string, k keys, limit int, err error) *permits {
 	limit = min(limit, math.MaxInt32) // No server has room for so many.
-	return &permits{locker{provider: p, kind: core.KindSemaphore, name: name, keys: k, invalid: err}, limit}
+	return &permits{locker: locker{provider: p, kind: core.KindSemaphore, name: name, keys: k, invalid: err}, limit: limit}
 }
 
 // slot returns the key of slot i.
@@ -51,16 +52,16 @@ func (l *permits) poll(ctx context.Context, lazy bool) (driver.Claim, error) {
 		if err != nil {
 			return nil, err
 		}
-		w := &want{permits: l, lazy: lazy, leave: sync.OnceFunc(func() { l.provider.pool.leave(c) }), done: make(chan struct{})}
+		w := &want{permits: l, lazy: lazy, leave: func() { l.provider.pool.leave(c) }, done: make(chan struct{})}
 		c.want(w)
 		select {
 		case <-w.done:
+		case <-l.provider.pool.closing:
+			return nil, l.abandon(c, w, core.ErrClosed)
 		case <-ctx.Done():
-			if !c.unwant(w) {
-				l.provider.engine.GiveBack(w.undo)
-			}
-			return nil, ctx.Err()
+			return nil, l.abandon(c, w, ctx.Err())
 		}
+		l.compareLimits(ctx, w.look)
 		switch {
 		case w.err == nil && w.claim == nil:
 			return nil, core.ErrNotAcquired
@@ -73,11 +74,21 @@ func (l *permits) poll(ctx context.Context, lazy bool) (driver.Claim, error) {
 	}
 }
 
+// abandon takes an attempt back, or sees to it that what it is granted is given
+// back. It returns why.
+func (l *permits) abandon(c *carrier, w *want, why error) error {
+	if !c.unwant(w) {
+		l.provider.engine.GiveBack(w.undo)
+	}
+	return why
+}
+
 // A want is one attempt at a permit.
 type want struct {
 	*permits
 	lazy  bool
 	leave func()
+	look  *op           // for other limits, or nil; before the attempt itself
 	done  chan struct{} // closed when the outcome is known
 
 	claim  *claim // nil: all slots are taken
@@ -103,9 +114,12 @@ func (w *want) undo(ctx context.Context) error {
 // and since that must be known when the statement is sent, there is one under way
 // at a time. The attempts that gather meanwhile share the next one.
 type family struct {
+	keys    keys
 	held    map[int64]struct{}
 	wanting []*want
 	busy    bool
+	limits  []int // that the session shows
+	idle    bool  // it was not used since the last sweep
 }
 
 // want adds an attempt.
@@ -116,15 +130,17 @@ func (s *session) want(w *want) {
 	}
 	f := s.families[w.keys.data.value]
 	if f == nil {
-		f = &family{held: make(map[int64]struct{})}
+		f = &family{keys: w.keys, held: make(map[int64]struct{})}
 		s.families[w.keys.data.value] = f
 	}
+	f.idle = false
+	ops := f.show(s, w)
 	f.wanting = append(f.wanting, w)
-	o := s.nextPermits(f)
-	s.mu.Unlock()
-	if o != nil {
-		s.add(o)
+	if o := s.nextPermits(f); o != nil {
+		ops = append(ops, o)
 	}
+	s.mu.Unlock()
+	s.add(ops...)
 }
 
 // unwant takes an attempt back, unless it was sent or has its outcome.
@@ -200,7 +216,6 @@ func (s *session) permitted(f *family, batch []*want, o *op) {
 		}
 	}
 	next := s.nextPermits(f)
-	s.dropFamily(batch[0].keys.data.value, f)
 	s.mu.Unlock()
 	if next != nil {
 		s.add(next)
@@ -219,13 +234,6 @@ func (s *session) permitted(f *family, batch []*want, o *op) {
 	}
 }
 
-// dropFamily forgets a family that nobody uses. mu is held.
-func (s *session) dropFamily(base int64, f *family) {
-	if len(f.held) == 0 && len(f.wanting) == 0 && !f.busy {
-		delete(s.families, base)
-	}
-}
-
 // nthToken returns the token of the n-th grant of a statement.
 func nthToken(token uint64, n int) uint64 {
 	if token == 0 {
@@ -239,7 +247,7 @@ func (w *want) granted(s *session, f *family, i int64, token uint64) *claim {
 	return &claim{session: s, key: w.keys.slot(i), flag: w.keys.flag, token: token, leave: func() {
 		s.mu.Lock()
 		delete(f.held, i)
-		s.dropFamily(w.keys.data.value, f)
+		f.idle = false
 		s.mu.Unlock()
 		w.leave()
 	}}

@@ -20,6 +20,8 @@ type pool struct {
 	common int64     // the flag that is shown whenever another one is
 	local  listeners // to releases of this process
 
+	closing <-chan struct{} // closed when the provider begins to close
+
 	ctx  context.Context // ends when the pool is closed
 	stop context.CancelFunc
 	work sync.WaitGroup // dials, and the sessions that are closing
@@ -49,8 +51,8 @@ type opening struct {
 	err  error
 }
 
-func newPool(d *dialer) *pool {
-	p := &pool{dialer: d, opts: d.opts, common: hashKey(d.opts.Namespace, "", "", "flag"), sessions: make(map[*session]struct{})}
+func newPool(d *dialer, closing <-chan struct{}) *pool {
+	p := &pool{dialer: d, opts: d.opts, closing: closing, common: hashKey(d.opts.Namespace, "", "", "flag"), sessions: make(map[*session]struct{})}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	return p
 }
@@ -81,6 +83,8 @@ func (p *pool) carrier(ctx context.Context) (*carrier, error) {
 			if o.err != nil {
 				return nil, o.err
 			}
+		case <-p.closing:
+			return nil, core.ErrClosed
 		case <-ctx.Done():
 			return nil, fmt.Errorf("%w: connecting: %w", core.ErrUnavailable, ctx.Err())
 		}

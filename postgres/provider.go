@@ -81,11 +81,11 @@ func newProvider(config *pgx.ConnConfig, fresh func(context.Context) (*pgx.ConnC
 	if err != nil {
 		return nil, failed(err)
 	}
-	engine, err := driver.New(driver.Config{Backend: "postgres", Observer: opts.Observer})
+	engine, err := driver.New(driver.Config{Backend: "postgres", Observer: opts.Observer, BoundsItself: true})
 	if err != nil {
 		return nil, failed(err)
 	}
-	pool := newPool(&dialer{opts: opts, config: fresh})
+	pool := newPool(&dialer{opts: opts, config: fresh}, engine.Context().Done())
 	return &Provider{opts: opts, engine: engine, pool: pool, queue: newQueue(engine, pool, opts)}, nil
 }
 

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -89,15 +90,50 @@ func (s *session) ready() error {
 		s.mu.Unlock()
 		return s.endWith(b, fmt.Errorf("%w: %d of %d statements were answered", errReply, b.current, len(b.steps)))
 	}
-	if b.err == nil {
-		s.flush()
-	}
-	s.mu.Unlock()
 	if b.err != nil {
+		s.mu.Unlock()
 		return s.reconcile(b)
 	}
-	finish(b.ops(), nil)
+	ops := b.ops()
+	if len(ops) < worthGathering {
+		s.flush()
+		s.mu.Unlock()
+		finish(ops, nil)
+		return nil
+	}
+	s.gathering = true
+	s.mu.Unlock()
+	finish(ops, nil)
+	s.gather(len(ops))
 	return nil
+}
+
+// worthGathering is how many callers must be answered at a time for it to be
+// worth while to wait for what they do next.
+const worthGathering = 8
+
+// gather lets the callers run that were just answered, n of them, and then sends
+// what they have added: many of them ask for the next thing at once, and the first
+// one alone would make a batch of one. A statement costs the server as much as
+// thirty rows. It goes on for as long as more come, for some microseconds.
+func (s *session) gather(n int) {
+	const most = 32
+	for seen, turn := -1, 0; turn < most; turn++ {
+		runtime.Gosched()
+		s.mu.Lock()
+		added := len(s.pending)
+		s.mu.Unlock()
+		if added >= n || added == seen {
+			break
+		}
+		seen = added
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gathering = false
+	if s.cause == nil {
+		s.flush()
+	}
 }
 
 // endWith ends the session because of a batch that is not in flight any more, and
@@ -149,7 +185,8 @@ func (s *session) outcome(st *step, first []byte, drawn int64) error {
 	if !st.ops[0].isSimple() {
 		o := st.ops[0]
 		o.token = s.token(drawn, 0)
-		if st.stmt == s.stmts.permits || st.stmt == s.stmts.waitQueue {
+		switch st.stmt {
+		case s.stmts.permits, s.stmts.waitQueue, s.stmts.limits:
 			slots, err := readArray(first)
 			o.slots = slots
 			return err

@@ -45,6 +45,7 @@ type session struct {
 	pending   []*op
 	flight    []*batch // sent and not answered, at most maxFlight
 	linger    *time.Timer
+	gathering bool // callers that were just answered are about to add their next ops
 	prepared  map[string]bool
 	claims    map[*claim]func(error) // told of the loss
 	table     table                  // of the keys that are taken on this session
@@ -145,7 +146,7 @@ func (s *session) flushNow() {
 // during the write: the amount in flight is bounded and small, so the write
 // blocks only when the connection is dead, and then the watch closes it.
 func (s *session) flush() {
-	for len(s.pending) > 0 && len(s.flight) < maxFlight {
+	for len(s.pending) > 0 && len(s.flight) < maxFlight && !s.gathering {
 		var b *batch
 		b, s.pending = takeBatch(s.pending, s.stmts)
 		if len(s.pending) == 0 {
@@ -172,29 +173,29 @@ func (s *session) send(b *batch) {
 // errUnknown is the outcome of an op whose caller could not wait for it.
 var errUnknown = errors.New("the outcome is not known yet")
 
-// do adds o and waits for its outcome. When ctx ends first, o is taken back if it
-// was not sent, and ctx.Err() returned; otherwise the error matches errUnknown
-// too, and o goes on.
+// do adds o and waits for its outcome. When ctx ends first, or the provider is
+// closed, o is taken back if it was not sent, and ctx.Err() or core.ErrClosed
+// returned; otherwise the error matches errUnknown too, and o goes on.
 func (s *session) do(ctx context.Context, o *op) error {
 	s.add(o)
-	return s.await(ctx, o)
-}
-
-func (s *session) await(ctx context.Context, o *op) error {
+	var err error
 	select {
 	case <-o.done:
 		return o.err
 	case <-ctx.Done():
+		err = ctx.Err()
+	case <-s.pool.closing:
+		err = core.ErrClosed
 	}
 	if s.withdraw(o) {
-		o.finish(ctx.Err())
-		return ctx.Err()
+		o.finish(err)
+		return err
 	}
 	select {
 	case <-o.done: // Both may have come.
 		return o.err
 	default:
-		return fmt.Errorf("%w: %w", errUnknown, ctx.Err())
+		return fmt.Errorf("%w: %w", errUnknown, err)
 	}
 }
 

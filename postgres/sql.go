@@ -55,6 +55,7 @@ type statement struct {
 type statements struct {
 	batch     *statement
 	permits   *statement
+	limits    *statement
 	waitLock  *statement
 	waitPair  *statement
 	waitGate  *statement
@@ -83,6 +84,7 @@ func makeStatements(sequence string) *statements {
 	return &statements{
 		batch:     expand("batch", batchSQL()),
 		permits:   expand("permits", permitsSQL),
+		limits:    expand("limits", limitsSQL),
 		waitLock:  expand("wait_lock", waitLockSQL, single...),
 		waitPair:  expand("wait_lock_pair", waitLockSQL, pair...),
 		waitGate:  expand("wait_gate", waitGateSQL, "{shared}", ""),

@@ -11,7 +11,7 @@ type row struct {
 	shared  bool
 	taken   int           // by how many ops or claims
 	open    int           // how many of these are ops without an outcome
-	changed chan struct{} // closed when an op has its outcome, or the row is gone
+	changed chan struct{} // closed when an op has its outcome, or the row is gone; nil: nobody waits for it
 }
 
 // The answers of enter.
@@ -31,16 +31,19 @@ func (t *table) enter(k Key, shared bool) (entry, <-chan struct{}) {
 		if t.rows == nil {
 			t.rows = make(map[Key]*row)
 		}
-		t.rows[k] = &row{shared: shared, taken: 1, open: 1, changed: make(chan struct{})}
+		t.rows[k] = &row{shared: shared, taken: 1, open: 1}
 		return entered, nil
 	case shared && r.shared:
 		r.taken++
 		r.open++
 		return entered, nil
 	case r.open > 0:
+		if r.changed == nil {
+			r.changed = make(chan struct{})
+		}
 		return unsettled, r.changed
 	}
-	return occupied, r.changed
+	return occupied, nil
 }
 
 // settle records that an op took the key.
@@ -72,8 +75,10 @@ func (t *table) leave(k Key) {
 }
 
 func (r *row) tell() {
-	close(r.changed)
-	r.changed = make(chan struct{})
+	if r.changed != nil {
+		close(r.changed)
+		r.changed = nil
+	}
 }
 
 // others reports whether the key is taken by more than one op or claim, so that
@@ -85,7 +90,7 @@ func (t *table) others(k Key) bool {
 
 func (t *table) clear() {
 	for _, r := range t.rows {
-		close(r.changed)
+		r.tell()
 	}
 	t.rows = nil
 }

@@ -63,6 +63,7 @@ func (s *session) check() (time.Duration, error) {
 	if s.cause != nil {
 		return 0, s.cause
 	}
+	s.sweep()
 	if len(s.flight) == 0 {
 		if quiet := s.received.ago(); quiet < s.ping {
 			return s.ping - quiet, nil

@@ -116,8 +116,12 @@ func (a *attempt) claim(ctx context.Context) (Claim, error) {
 		}
 		a.busy(ctx, err)
 	}
-	waiting, stop := a.engine.untilClosed(ctx)
-	defer stop()
+	waiting := ctx
+	if !a.engine.cfg.BoundsItself {
+		w, stop := a.engine.untilClosed(ctx)
+		defer stop()
+		waiting = w
+	}
 	var c Claim
 	var err error
 	if queues {

@@ -34,6 +34,12 @@ type Config struct {
 	// with it.
 	NeverBlocks bool
 
+	// BoundsItself says that Claim, Wait and Release end in bounded time whatever
+	// the server does, and that Claim and Wait end when [Engine.Context] does. The
+	// engine then passes the caller's context as it is: one with a timeout costs
+	// more than half of an acquire and release that share their round trips.
+	BoundsItself bool
+
 	// Backstop is the pause between attempts of a wait that no event wakes.
 	Backstop Backstop
 

@@ -39,8 +39,10 @@ type Queuer interface {
 	Claimer
 
 	// Wait returns owning the object, or when ctx ends. It is the whole acquire:
-	// Claim is not called before it, unless Config.NeverBlocks. When it finds the object held elsewhere it
-	// must call busy, once, with an error as Claim would return.
+	// Claim is not called before it, unless Config.NeverBlocks. When it finds the
+	// object held elsewhere, or the backend away, and begins to wait for that to
+	// change, it must call busy with an error as Claim would return; and may call
+	// it again when it knows better.
 	//
 	// What is said of ctx and of unknown outcomes at Claim holds for Wait: when
 	// it returns an error, no place in a queue and no late grant may be left

@@ -61,7 +61,7 @@ func (e *Engine) forRelease(ctx context.Context) (context.Context, context.Cance
 	if ctx.Err() != nil {
 		ctx = context.WithoutCancel(ctx)
 	}
-	if e.cfg.NeverBlocks {
+	if e.cfg.NeverBlocks || e.cfg.BoundsItself {
 		return ctx, func() {}
 	}
 	return context.WithTimeout(ctx, e.cfg.ReleaseTimeout)

@@ -49,7 +49,7 @@ func as(t *testing.T, serverURL, user, password, database string) string {
 }
 
 func TestCannotConnect(t *testing.T) {
-	pg := testenv.NewPostgres(t, testenv.PostgresConfig{Password: "right"})
+	pg := server(t, testenv.PostgresConfig{Password: "right"})
 	t.Run("wrong password", func(t *testing.T) {
 		fails(t, as(t, pg.URL(), "postgres", "s3cret", ""), nil, core.ErrUnavailable, postgres.ErrAuth)
 	})
@@ -93,7 +93,7 @@ func TestGarbage(t *testing.T) {
 }
 
 func TestTooManyConnections(t *testing.T) {
-	pg := testenv.NewPostgres(t, testenv.PostgresConfig{Settings: map[string]string{"max_connections": "5", "superuser_reserved_connections": "0", "max_wal_senders": "0"}})
+	pg := server(t, testenv.PostgresConfig{Settings: map[string]string{"max_connections": "5", "superuser_reserved_connections": "0", "max_wal_senders": "0"}})
 	p := open(t, pg.URL(), &postgres.Options{HoldsPerSession: 1})
 	first := acquire(t, p.NewLock("a"))
 	for range 4 {
@@ -125,23 +125,32 @@ func TestTooManyConnections(t *testing.T) {
 // A server whose lock table is full refuses one lock, and keeps the others of the
 // session (53200). MaxHolds keeps it from coming to that.
 func TestLockTableIsFull(t *testing.T) {
-	pg := testenv.NewPostgres(t, testenv.PostgresConfig{Settings: map[string]string{
+	pg := server(t, testenv.PostgresConfig{Settings: map[string]string{
 		"max_connections": "10", "max_locks_per_transaction": "10", "max_wal_senders": "0"}})
 	p := open(t, pg.URL(), &postgres.Options{MaxHolds: 10000, HoldsPerSession: 10000})
 	var held []core.Handle
-	var err error
-	for i := range 10000 {
-		var h core.Handle
-		if h, err = p.NewLock(fmt.Sprint(i)).TryAcquire(context.Background()); err != nil {
-			break
+	// refused acquires one lock after another until one is refused. The server's
+	// other processes use the table too, so what was full a moment ago may have
+	// room again.
+	refused := func(l func(name string) core.Lock) error {
+		for i := range 10000 {
+			h, err := l(fmt.Sprint(len(held), "-", i)).TryAcquire(context.Background())
+			if err != nil {
+				return err
+			}
+			held = append(held, h)
 		}
-		held = append(held, h)
+		return nil
 	}
-	t.Logf("%d locks are held", len(held))
-	wants(t, err, core.ErrUnavailable, postgres.ErrTooManyHolds)
-	for _, l := range []core.Lock{p.NewSemaphore("s", 3), core.Reader(p.NewRWLock("r")), core.Writer(p.NewRWLock("r"))} {
-		_, err := l.TryAcquire(context.Background())
-		wants(t, err, postgres.ErrTooManyHolds)
+	for kind, l := range map[string]func(string) core.Lock{
+		"lock":      p.NewLock,
+		"semaphore": func(name string) core.Lock { return p.NewSemaphore(name, 3) },
+		"reader":    func(name string) core.Lock { return core.Reader(p.NewRWLock(name)) },
+		"writer":    func(name string) core.Lock { return core.Writer(p.NewRWLock(name)) },
+	} {
+		err := refused(l)
+		t.Logf("%d locks are held; one more %s: %v", len(held), kind, err)
+		wants(t, err, core.ErrUnavailable, postgres.ErrTooManyHolds)
 	}
 	for _, h := range held {
 		if h.Err() != nil {
@@ -157,12 +166,12 @@ func TestLockTableIsFull(t *testing.T) {
 	for i := range 3 {
 		defer release(t, acquire(t, q.NewLock(fmt.Sprint(i))))
 	}
-	_, err = q.NewLock("one more").TryAcquire(context.Background())
+	_, err := q.NewLock("one more").TryAcquire(context.Background())
 	wants(t, err, core.ErrUnavailable, postgres.ErrTooManyHolds)
 }
 
 func TestTokens(t *testing.T) {
-	pg := testenv.NewPostgres(t, testenv.PostgresConfig{})
+	pg := server(t, testenv.PostgresConfig{})
 	c := connect(t, pg.URL())
 	exec(t, c, "create role app login; revoke create on schema public from public")
 	app := as(t, pg.URL(), "app", "", "")
@@ -212,12 +221,12 @@ func TestTokens(t *testing.T) {
 }
 
 func TestStandby(t *testing.T) {
-	primary := testenv.NewPostgres(t, testenv.PostgresConfig{})
+	primary := server(t, testenv.PostgresConfig{})
 	p := open(t, primary.URL(), nil)
 	h := acquire(t, p.NewLock("a"))
 	before := h.Token()
 	release(t, h)
-	standby := testenv.NewPostgres(t, testenv.PostgresConfig{StandbyOf: primary})
+	standby := server(t, testenv.PostgresConfig{StandbyOf: primary})
 	fails(t, standby.URL(), nil, core.ErrUnavailable, postgres.ErrStandby)
 	if err := primary.Kill(); err != nil {
 		t.Fatal(err)
@@ -236,7 +245,7 @@ func TestStandby(t *testing.T) {
 }
 
 func TestPooler(t *testing.T) {
-	pg := testenv.NewPostgres(t, testenv.PostgresConfig{})
+	pg := server(t, testenv.PostgresConfig{})
 	for _, mode := range []string{"transaction", "session"} {
 		t.Run(mode, func(t *testing.T) {
 			b := testenv.NewPgBouncer(t, testenv.PgBouncerConfig{Upstream: pg, Mode: mode})

@@ -34,10 +34,17 @@ type PostgresConfig struct {
 	// a test can cause.
 	Durable bool
 
+	// TLS is a certificate and its key, PEM-encoded, that the server offers to
+	// clients who ask for one.
+	TLS *PostgresTLS
+
 	// StandbyOf makes the server a streaming replica of another, which must run.
 	// It needs pg_basebackup beside the other programs, and no container.
 	StandbyOf *Postgres
 }
+
+// PostgresTLS is what a server proves who it is with.
+type PostgresTLS struct{ Certificate, Key string }
 
 // Postgres is a private PostgreSQL server.
 type Postgres struct {
@@ -81,8 +88,8 @@ func StartPostgres(ctx context.Context, cfg PostgresConfig) (*Postgres, error) {
 func (p *Postgres) prepare(ctx context.Context, where origin, cfg PostgresConfig) error {
 	settings := p.settings(cfg)
 	if where.dir == "" {
-		if cfg.StandbyOf != nil {
-			return errors.New("testenv: a standby needs a PostgreSQL that is installed, not one in a container")
+		if cfg.StandbyOf != nil || cfg.TLS != nil {
+			return errors.New("testenv: a standby, and TLS, need a PostgreSQL that is installed, not one in a container")
 		}
 		env := map[string]string{"POSTGRES_HOST_AUTH_METHOD": "trust", "POSTGRES_INITDB_ARGS": "--no-sync"}
 		if cfg.Password != "" {
@@ -104,6 +111,14 @@ func (p *Postgres) prepare(ctx context.Context, where origin, cfg PostgresConfig
 	}
 	p.launcher, p.socketDir = l, l.work
 	settings["unix_socket_directories"] = l.work
+	if cfg.TLS != nil {
+		settings["ssl"] = "on"
+		settings["ssl_cert_file"] = filepath.Join(l.work, "server.crt")
+		settings["ssl_key_file"] = filepath.Join(l.work, "server.key")
+		if err := errors.Join(l.write("server.crt", cfg.TLS.Certificate), l.write("server.key", cfg.TLS.Key)); err != nil {
+			return errors.Join(err, p.Close())
+		}
+	}
 	if err := makeCluster(ctx, l, cfg); err != nil {
 		return errors.Join(err, p.Close())
 	}

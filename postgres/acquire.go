@@ -1,0 +1,122 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/core/driver"
+)
+
+// Wait implements driver.Queuer: it tries, then waits in the server's own queue,
+// on a session that does nothing else meanwhile, so that it is woken by the
+// release itself, in the order of arrival. The claim stays on that session.
+func (l *locker) Wait(ctx context.Context, busy func(error)) (driver.Claim, error) {
+	return l.provider.queue.acquire(ctx, l, busy)
+}
+
+// Wait implements driver.Queuer; see locker.Wait.
+func (l *permits) Wait(ctx context.Context, busy func(error)) (driver.Claim, error) {
+	return l.provider.queue.acquire(ctx, l, busy)
+}
+
+// A waiter is a claimer as the queue sees it.
+type waiter interface {
+	driver.Claimer
+	place() place
+	key() keys
+	event(core.EventType, error) core.Event
+	poll(ctx context.Context, lazy bool) (driver.Claim, error)
+}
+
+func (l *locker) key() keys { return l.keys }
+
+func (q *queue) acquire(ctx context.Context, l waiter, busy func(error)) (driver.Claim, error) {
+	c, err := q.try(ctx, l)
+	if err == nil || ctx.Err() != nil || !errors.Is(err, core.ErrNotAcquired) && !q.worthWaiting(err) {
+		return c, err
+	}
+	ctx, cancel := q.untilClosed(ctx) // An acquire that has not had to wait comes without.
+	defer cancel()
+	if !errors.Is(err, core.ErrNotAcquired) {
+		busy(err) // Others need not wait for the outcome of this attempt.
+		if c, err = q.persist(ctx, l, err); !errors.Is(err, core.ErrNotAcquired) {
+			return c, err
+		}
+	}
+	waiting := sync.OnceFunc(func() { busy(err) })
+	for {
+		c, err := q.wait(ctx, l.place(), l.key(), waiting)
+		if !errors.Is(err, errFull) {
+			return c, err
+		}
+		waiting()
+		c, err = q.overflow(ctx, l)
+		if !errors.Is(err, errRoom) {
+			return c, err
+		}
+	}
+}
+
+// untilClosed returns a copy of ctx that ends also when the provider is closed.
+func (q *queue) untilClosed(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	unhook := context.AfterFunc(q.engine.Context(), func() { cancel(core.ErrClosed) })
+	return ctx, func() {
+		unhook()
+		cancel(nil)
+	}
+}
+
+// try makes an attempt, unless a wait of this process stands in the server's
+// queue already: that one is to be joined.
+func (q *queue) try(ctx context.Context, l waiter) (driver.Claim, error) {
+	if q.standing(l.place()) {
+		return nil, core.ErrNotAcquired
+	}
+	return l.Claim(ctx)
+}
+
+// persist makes attempts for as long as they fail for a reason that may pass:
+// a server that is starting, stopping or full is waited for, and so is one that
+// has gone away. One that was never there is an error at once.
+func (q *queue) persist(ctx context.Context, l waiter, err error) (driver.Claim, error) {
+	pause := 50 * time.Millisecond
+	for {
+		select {
+		case <-time.After(pause/2 + rand.N(pause)):
+			pause = min(2*pause, time.Second)
+		case <-ctx.Done():
+			return nil, err
+		}
+		var c driver.Claim
+		if c, err = q.try(ctx, l); err == nil || ctx.Err() != nil || !q.worthWaiting(err) {
+			return c, err
+		}
+	}
+}
+
+// worthWaiting reports whether an attempt failed for a reason that may pass.
+func (q *queue) worthWaiting(err error) bool {
+	switch {
+	case errors.Is(err, core.ErrNotAcquired), !errors.Is(err, core.ErrUnavailable),
+		errors.Is(err, ErrTooManyHolds), errors.Is(err, ErrAuth), errors.Is(err, ErrStandby):
+		return false
+	}
+	return waitable(err) || transient(err) && q.pool.connected.Load()
+}
+
+// standing reports whether there is a wait that can be joined.
+func (q *queue) standing(pl place) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	w := q.waits[pl]
+	if w == nil {
+		return false
+	}
+	_, ended := w.waiting()
+	return !ended
+}
