@@ -81,7 +81,8 @@ func (st *standing) leave() progress {
 // connection of its own and may arrive before the statement does, and then has no
 // effect, so it is repeated until the outcome is there. The server signals the
 // process before it answers the request, so that hardly one can hit the next
-// statement; whatever statement it is, it is undone or made again. If the server cannot be asked the session is ended instead.
+// statement; whatever statement it is, it is undone or made again. If the server
+// cannot be asked the session is ended instead.
 func (st *standing) cancel(o *op) {
 	const patience = 3 * time.Second
 	ctx, stop := context.WithTimeout(context.Background(), patience)
