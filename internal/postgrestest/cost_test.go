@@ -94,6 +94,7 @@ func TestManyHolds(t *testing.T) {
 // A hundred waiters on one name cost less than a statement a second, and do not
 // keep VACUUM or CREATE INDEX CONCURRENTLY from their work.
 func TestIdleWaiters(t *testing.T) {
+	waits(t)
 	for name, l := range map[string]func(core.Provider) core.Lock{
 		"lock":      func(p core.Provider) core.Lock { return p.NewLock("a") },
 		"writer":    func(p core.Provider) core.Lock { return core.Writer(p.NewRWLock("a")) },

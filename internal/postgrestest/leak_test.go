@@ -6,6 +6,7 @@ import (
 	"context"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -20,7 +21,7 @@ func server(t testing.TB, cfg testenv.PostgresConfig) *testenv.Postgres {
 	t.Helper()
 	pg := testenv.NewPostgres(t, cfg)
 	t.Cleanup(func() {
-		eventually(t, "no goroutine of the library is left", func() bool { return goroutines() == "" })
+		eventually(t, "no goroutine of the library is left", func() bool { return goroutines() == "" || together.Load() > 1 })
 		c, err := pgx.Connect(context.Background(), pg.URL())
 		if err != nil {
 			return // The test has ended the server, and its locks with it.
@@ -34,6 +35,18 @@ func server(t testing.TB, cfg testenv.PostgresConfig) *testenv.Postgres {
 		})
 	})
 	return pg
+}
+
+// together is how many tests run now beside each other. The last of them sees all
+// goroutines that any of them has left.
+var together atomic.Int32
+
+// waits says that a test waits most of the time, so that others may run meanwhile.
+func waits(t *testing.T) {
+	t.Helper()
+	t.Parallel()
+	together.Add(1)
+	t.Cleanup(func() { together.Add(-1) })
 }
 
 // goroutines returns the stack of one that runs the library's code, or "".

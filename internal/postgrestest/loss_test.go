@@ -119,7 +119,7 @@ func outlive(t testing.TB, l core.Lock) uint64 {
 // A network that is cut without a word: the client gives up within 6 s, and the
 // server frees the lock within 20 s, and not before the client gave up.
 func TestSilentNetwork(t *testing.T) {
-	t.Parallel() // It waits most of the time, as TestVanishedClient does, in a process of its own.
+	waits(t)
 	pg := server(t, testenv.PostgresConfig{})
 	proxy := faultproxy.New(t, pg.Addr())
 	p := open(t, through(t, pg.URL(), proxy), nil)

@@ -26,7 +26,7 @@ func TestVanishedClient(t *testing.T) {
 		vanish(t)
 		return
 	}
-	t.Parallel()
+	waits(t)
 	if os.Geteuid() != 0 {
 		t.Skip("a private network needs root")
 	}
