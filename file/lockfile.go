@@ -130,16 +130,16 @@ func (lf *lockfile) unlock() {
 }
 
 // ring wakes those who sleep until the file is unlocked. They ask for it anew
-// before each attempt, so the request is cleared before the bell: one that comes
-// in between is answered too.
+// before each attempt, so the request is cleared before the bell. It is cleared in
+// one step with the look at it: one that comes in between, of another way to be told,
+// would be lost.
 func (lf *lockfile) ring() {
 	var how uint64 = byEvent
 	if lf.page.Mapped() {
 		err := lf.page.Do(func() {
-			if how = lf.page.Load(atWaiting); how == 0 {
-				return
+			for how = lf.page.Load(atWaiting); how != 0 && !lf.page.CompareAndSwap(atWaiting, how, 0); {
+				how = lf.page.Load(atWaiting)
 			}
-			lf.page.Store(atWaiting, 0)
 			if how&byBell != 0 {
 				lf.page.Strike(atBell)
 			}
