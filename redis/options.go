@@ -65,7 +65,7 @@ type Options struct {
 	// core.ThisProcess.
 	Owner *core.Owner
 
-	// Observer is told of events.
+	// Observer is told of events. Default: nobody is.
 	Observer core.Observer
 
 	// ReleaseTimeout bounds one release. Default 5 s.

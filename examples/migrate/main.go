@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -29,6 +30,10 @@ func main() {
 	url := os.Getenv("DISTLOCK_URL")
 	if len(os.Args) > 1 {
 		url = os.Args[1]
+	}
+	if !strings.HasPrefix(url, "postgres") {
+		fmt.Fprintln(os.Stderr, "set DISTLOCK_URL to the postgres: URL of a database, such as postgres://localhost/app")
+		os.Exit(2)
 	}
 	if err := run(context.Background(), url); err != nil {
 		fmt.Fprintln(os.Stderr, err)

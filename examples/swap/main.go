@@ -1,9 +1,11 @@
-// Swap is one program for every backend: only the URL differs.
+// Swap is one program for every backend: only the URL differs. Without arguments
+// it takes that of DISTLOCK_URL, or the memory of this process.
 //
 //	go run ./examples/swap mem: 'file:///tmp/locks' 'redis://localhost/' 'postgres://localhost/app'
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -14,7 +16,11 @@ import (
 )
 
 func main() {
-	for _, url := range os.Args[1:] {
+	urls := os.Args[1:]
+	if len(urls) == 0 {
+		urls = []string{cmp.Or(os.Getenv("DISTLOCK_URL"), "mem:")}
+	}
+	for _, url := range urls {
 		if err := count(context.Background(), url); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)

@@ -4,6 +4,7 @@ package testenv
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -64,6 +65,11 @@ func (c chooser) choose(ctx context.Context, f family) (origin, error) {
 
 // ErrMissing matches the error of a server whose programs are not to be had.
 var ErrMissing = fmt.Errorf("testenv: server not installed")
+
+// ErrContained matches the error of what cannot be started in a container, such as a
+// standby, which needs the programs beside the server. Tests of it are skipped there
+// even if servers are required; the runs on installed servers have them.
+var ErrContained = errors.New("testenv: not in a container")
 
 func missing(f family, docker, install error) error {
 	return fmt.Errorf("%w: %s is not found on this machine; not from a container: %w; not from a package: %w; "+

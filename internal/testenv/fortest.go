@@ -19,7 +19,7 @@ func forTest[T interface{ Close() error }](tb testing.TB, start func(context.Con
 	started, err := start(ctx)
 	switch {
 	case err == nil:
-	case errors.Is(err, ErrMissing) && os.Getenv(RequireServers) != "1":
+	case errors.Is(err, ErrContained), errors.Is(err, ErrMissing) && os.Getenv(RequireServers) != "1":
 		tb.Skip(err)
 	default:
 		tb.Fatal(err)

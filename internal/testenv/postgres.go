@@ -89,7 +89,7 @@ func (p *Postgres) prepare(ctx context.Context, where origin, cfg PostgresConfig
 	settings := p.settings(cfg)
 	if where.dir == "" {
 		if cfg.StandbyOf != nil || cfg.TLS != nil {
-			return errors.New("testenv: a standby, and TLS, need a PostgreSQL that is installed, not one in a container")
+			return fmt.Errorf("%w: a standby, and TLS, need a PostgreSQL that is installed", ErrContained)
 		}
 		env := map[string]string{"POSTGRES_HOST_AUTH_METHOD": "trust", "POSTGRES_INITDB_ARGS": "--no-sync"}
 		if cfg.Password != "" {

@@ -71,7 +71,7 @@ func TestPostgres(t *testing.T) {
 		for mode, cured := range map[string]bool{"transaction": false, "session": true} {
 			pooler := testenv.NewPgBouncer(t, testenv.PgBouncerConfig{Upstream: server, Mode: mode})
 			address := strings.Replace(server.URL(), server.Addr(), pooler.Addr(), 1)
-			doctor(t, address, 69).unusable(t, "a connection pooler is between this process and the server")
+			doctor(t, address, 69).unusable(t, "add allow_pooler=true")
 			if cured {
 				doctor(t, with(address, "allow_pooler=true"), 0).healthy(t, "postgres")
 			}

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"net"
 	"syscall"
+
+	"github.com/distlock/distlock-go/postgres"
 )
 
 // cure says in plain words what to do about an error of the network or the
@@ -20,6 +22,10 @@ func cure(err error) string {
 	dns, noName := errors.AsType[*net.DNSError](err)
 	timeout, timed := errors.AsType[net.Error](err)
 	switch {
+	case errors.Is(err, postgres.ErrPooler):
+		return "name the server itself in the URL; or, if the pooler pools sessions, add allow_pooler=true to it"
+	case errors.Is(err, postgres.ErrStandby):
+		return "name all hosts in the URL, and add target_session_attrs=primary to it"
 	case noName && dns.IsNotFound:
 		return "nobody knows a host of that name; check its spelling"
 	case noName:

@@ -107,7 +107,11 @@ func (d *diagnosis) checkRedLock(ctx context.Context, p *distlock.RedLockProvide
 	}
 	d.know("version", "%s", orUnknown(r.Version))
 	d.know("servers", "%d of %d are up", r.Up, r.Servers)
-	d.know("clocks", "differ by %v or more", r.Skew.Round(time.Millisecond))
+	if r.Skew < time.Millisecond {
+		d.know("clocks", "agree, as far as that can be measured")
+	} else {
+		d.know("clocks", "differ by at least %v", r.Skew.Round(time.Millisecond))
+	}
 	d.Warnings = append(d.Warnings, r.Warnings...)
 	return nil
 }

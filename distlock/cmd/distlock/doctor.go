@@ -37,7 +37,7 @@ Of a backend it changes nothing but that one lock. A password is never shown.
 
 Exit codes:
   0    healthy
-  1    locks work, but there are warnings
+  1    locks can be had, or soon will be, but there are warnings
   64   the command line or the URL is not right
   69   locks cannot be had there`,
 		Example: `  distlock doctor
@@ -129,7 +129,7 @@ func (d *diagnosis) print(w io.Writer, s style) error {
 			fmt.Fprintf(w, "%s %s\n", s.bad("cure:"), d.Cure)
 		}
 	case ailing:
-		fmt.Fprintln(w, s.warn("locks work, but see the warnings"))
+		fmt.Fprintln(w, s.warn("not healthy: see the warnings"))
 	case healthy:
 		fmt.Fprintln(w, s.good("healthy"))
 	}

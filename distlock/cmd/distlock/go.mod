@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/distlock/distlock-go/distlock v0.0.0
 	github.com/distlock/distlock-go/file v0.0.0
+	github.com/distlock/distlock-go/postgres v0.0.0
 	github.com/redis/go-redis/v9 v9.23.0
 	github.com/spf13/cobra v1.10.2
 	golang.org/x/sys v0.49.0
@@ -14,7 +15,6 @@ require (
 require (
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/distlock/distlock-go/core v0.0.0 // indirect
-	github.com/distlock/distlock-go/postgres v0.0.0 // indirect
 	github.com/distlock/distlock-go/redis v0.0.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/jackc/pgpassfile v1.0.0 // indirect

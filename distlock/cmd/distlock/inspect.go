@@ -23,7 +23,9 @@ func newInspect(backend *string) *cobra.Command {
 		Short: "Show who holds a name and who waits for it",
 		Long: `Show who holds the lock, the reader-writer lock and the semaphore NAME, and who
 waits for them, in order of service where the backend knows it. What is shown was
-true when the backend was asked.`,
+true when the backend was asked.
+
+Exit codes: 0, also if nobody holds it; 64, 69 or 70 as those of distlock run.`,
 		Example: `  distlock inspect nightly-report
   distlock inspect --json nightly-report | jq '.[].holders[].owner.pid'`,
 		Args: cobra.ExactArgs(1),
@@ -60,7 +62,10 @@ in place, elsewhere it is printed whenever it has changed, with --json as one
 array a line.
 
 PostgreSQL knows the keys of locks and not their names, so there the list shows
-keys; distlock inspect NAME finds the key of a name.`,
+keys; distlock inspect NAME finds the key of a name.
+
+Exit codes: 0, also if nothing is held; 64, 69 or 70 as those of distlock run. With
+--watch, a backend that goes away is told of and waited for.`,
 		Example: `  distlock ls
   distlock ls --watch
   distlock ls --json nightly- | jq -r '.[].name'
@@ -156,11 +161,14 @@ func printList(w io.Writer, all []distlock.Status, now time.Time) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "NAME\tKIND\tHOLDERS\tWAITERS\tHELD BY\tFOR")
 	for _, s := range all {
-		by, since := "-", "-"
+		by, since, kind := "-", "-", "-" // A backend that knows only keys knows no kinds.
+		if s.Kind != "" {
+			kind = string(s.Kind)
+		}
 		if len(s.Holders) > 0 {
 			by, since = owner(s.Holders[0].Owner), held(s.Holders[0].Since, now)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\n", show(s.Name), s.Kind, count(s), len(s.Waiters), by, since)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\n", show(s.Name), kind, count(s), len(s.Waiters), by, since)
 	}
 	return t.Flush()
 }
