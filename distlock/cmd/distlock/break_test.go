@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -25,6 +26,12 @@ func TestBreakEndsAHold(t *testing.T) {
 	}
 	once(t, url, 1, "run", "--try", "-q", "a", "--", self(t), asExit, "0")
 
+	if runtime.GOOS == "windows" {
+		// A file that is open cannot be removed there.
+		once(t, url, 69, "break", "--yes", "a")
+		holder.release()
+		return
+	}
 	if out, _ := once(t, url, 0, "break", "--yes", "a"); out != "a (lock): 1 hold was ended" {
 		t.Errorf("break prints %q", out)
 	}
@@ -46,6 +53,9 @@ func TestBreakWantsToKnowTheKind(t *testing.T) {
 		t.Errorf("break says %q; want both kinds", errs)
 	}
 	once(t, url, 64, "break", "--yes", "--kind", "mutex", "a")
+	if runtime.GOOS == "windows" {
+		return // See above.
+	}
 	out, _ := once(t, url, 0, "break", "--yes", "--json", "--kind", "semaphore", "a")
 	var done broken
 	if err := json.Unmarshal([]byte(out), &done); err != nil || done != (broken{"a", "semaphore", 1}) {

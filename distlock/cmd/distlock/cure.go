@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"syscall"
 
 	"github.com/distlock/distlock-go/postgres"
 )
@@ -30,9 +29,9 @@ func cure(err error) string {
 		return "nobody knows a host of that name; check its spelling"
 	case noName:
 		return "the name of the host could not be looked up; is the network there?"
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, errRefused):
 		return "nothing listens at that address; is the server running, and is the port right?"
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+	case errors.Is(err, errNoHost), errors.Is(err, errNoNet):
 		return "there is no way to that address from this machine"
 	case name:
 		return "the certificate is for another name; connect by the name that it is for"
@@ -40,15 +39,15 @@ func cure(err error) string {
 		return "the server's certificate is not trusted here; name the one that signed it (ca=FILE for Redis, sslrootcert=FILE for PostgreSQL)"
 	case noTLS:
 		return "the server does not speak TLS on that port; use redis: instead of rediss:"
-	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+	case errors.Is(err, io.EOF), errors.Is(err, errReset):
 		return "the server hung up; does it expect TLS, or is it something else that listens there?"
 	case errors.Is(err, context.DeadlineExceeded), timed && timeout.Timeout():
 		return "there was no answer in time; is a firewall between, is the address right, is the server overloaded?"
 	case errors.Is(err, fs.ErrPermission):
 		return "this user has no right to use the directory or a file in it; see to its owner and mode (mode=0660 in the URL shares new files with the group)"
-	case errors.Is(err, syscall.ENOSPC):
+	case errors.Is(err, errDiskFull):
 		return "the disk is full"
-	case errors.Is(err, syscall.EROFS):
+	case errors.Is(err, errReadOnly):
 		return "the file system is read-only; name another directory"
 	}
 	return ""

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"time"
 
@@ -60,7 +61,11 @@ func (d *diagnosis) check(ctx context.Context, p distlock.Provider) error {
 func (d *diagnosis) checkFile(ctx context.Context, p *distlock.FileProvider) error {
 	d.Backend = "file"
 	err := p.Check(ctx)
-	if err == nil {
+	switch {
+	case err != nil:
+	case runtime.GOOS == "windows":
+		d.know("waiters", "poll, as always on Windows")
+	default:
 		d.know("waiters", "are woken by the system")
 	}
 	if errors.Is(err, file.ErrDegraded) {

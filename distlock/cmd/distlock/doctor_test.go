@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -92,7 +91,7 @@ func TestCure(t *testing.T) {
 		err  error
 		says string
 	}{
-		{fmt.Errorf("dial: %w", syscall.ECONNREFUSED), "nothing listens"},
+		{fmt.Errorf("dial: %w", errRefused), "nothing listens"},
 		{&net.DNSError{IsNotFound: true}, "nobody knows a host"},
 		{&net.DNSError{IsTimeout: true}, "could not be looked up"},
 		{context.DeadlineExceeded, "no answer in time"},
