@@ -191,6 +191,16 @@ func rest(from <-chan string) []string {
 	}
 }
 
+// find returns the next line that begins with prefix, and passes over others.
+func (x *tool) find(from <-chan string, prefix string) string {
+	x.t.Helper()
+	for {
+		if line := x.expect(from, ""); strings.HasPrefix(line, prefix) {
+			return line
+		}
+	}
+}
+
 // holding waits until the command runs, and returns its token and process id.
 func (x *tool) holding() (token uint64, pid int) {
 	x.t.Helper()

@@ -20,12 +20,12 @@ func TestWatchTellsOfChanges(t *testing.T) {
 	holder := start(t, url, "run", "nightly report", "--", self(t), asHolder)
 	holder.expect(holder.out, "holding nightly report ")
 	lines.expect(lines.out, `[{"name":"nightly report","kind":"lock",`)
-	table.expect(table.out, "")
-	table.expect(table.out, "20")
-	table.expect(table.out, "NAME")
+	table.find(table.out, "NAME")
 	table.expect(table.out, `"nightly report"`)
 	holder.release()
-	lines.expect(lines.out, "[]")
+	// A look may have found the holder in passing, between two of its steps.
+	lines.find(lines.out, "[]")
+	table.find(table.out, "20")
 	once(t, url, 64, "ls", "--watch", "--interval", "0s")
 }
 
