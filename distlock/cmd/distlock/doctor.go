@@ -33,7 +33,8 @@ cure:
   RedLock     the same for each server; servers that are down or do not vote yet,
               that forget votes in a crash, or whose clocks differ
 
-Of a backend it changes nothing but that one lock. A password is never shown.
+It leaves behind what any first lock would: the directory, or the sequence of the
+tokens on PostgreSQL. A password is never shown.
 
 Exit codes:
   0    healthy
