@@ -36,8 +36,8 @@ func TestCompletion(t *testing.T) {
 		t.Errorf("completing on a bad URL gives %q", out)
 	}
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
-		if out, _ := once(t, url, 0, "completion", shell); !strings.Contains(out, "distlock") {
-			t.Errorf("completion %s prints %q", shell, out)
+		if out, err := prepare(t, url, "completion", shell).Output(); err != nil || !strings.Contains(string(out), "distlock") {
+			t.Errorf("completion %s prints %q, %v", shell, out, err)
 		}
 	}
 }
