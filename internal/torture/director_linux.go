@@ -232,18 +232,18 @@ func (d *director) kill() error {
 	}
 	// It may have been stopped, or cut off, and not have noticed yet.
 	unaware := max(4*d.place.lease, d.place.bound)
-	err := history.MarkKilled(a.job.History, history.Now()-int64(unaware))
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil // It has not begun yet.
-	}
-	err = errors.Join(err, a.cmd.Process.Kill())
+	at := history.Now() - int64(unaware)
+	err := a.cmd.Process.Kill()
 	_ = a.cmd.Wait()
+	if !unwritten(a.job.History) {
+		err = errors.Join(err, history.MarkKilled(a.job.History, at))
+	}
 	for i, arena := range d.arenas {
 		arena.Kill(seats)
 		over[i]()
 	}
 	if err != nil {
-		return fmt.Errorf("a worker has died by itself: %w", err)
+		return fmt.Errorf("kill a worker: %w", err)
 	}
 	d.report.Kills++
 	return d.start(a)
@@ -312,8 +312,8 @@ func (d *director) start(a *actor) error {
 
 // unwritten reports whether a process was killed before it could begin.
 func unwritten(path string) bool {
-	_, err := os.Stat(path)
-	return errors.Is(err, fs.ErrNotExist)
+	info, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
 }
 
 // check has the histories of all objects checked: whether any locks that keep
