@@ -95,7 +95,7 @@ func (c *claimer) Claim(ctx context.Context) (driver.Claim, error) {
 // to being given back.
 func (c *claimer) ask(ctx context.Context, a attempt, ticket string) (answer, error) {
 	for tries := 0; ; tries++ {
-		call := c.send(a, ticket)
+		call := c.send(ctx, a, ticket)
 		if err := call.wait(ctx); err != nil {
 			if over(ctx, err) || open(err) {
 				c.abandon(a, call)
@@ -105,7 +105,7 @@ func (c *claimer) ask(ctx context.Context, a attempt, ticket string) (answer, er
 			}
 			return answer{}, diagnose(err)
 		}
-		r := call.reply()
+		r := verdict(call.cmd.Val())
 		ans := answer{call: call, granted: r.number(0) == 1, now: r.number(2)}
 		call.node.clock.note(call, ans.now)
 		switch r.number(0) {
@@ -128,7 +128,7 @@ func (c *claimer) ask(ctx context.Context, a attempt, ticket string) (answer, er
 	}
 }
 
-func (c *claimer) send(a attempt, ticket string) *call {
+func (c *claimer) send(ctx context.Context, a attempt, ticket string) *call {
 	args := make([]any, 4, 6)
 	args[0], args[1], args[2], args[3] = a.token, "", ticket, a.record
 	if c.family == c.p.shared {
@@ -137,7 +137,11 @@ func (c *claimer) send(a attempt, ticket string) *call {
 	call := c.p.script(c.acquire, c.keys[:], args...)
 	call.guard = 2
 	call.acks = c.p.opts.ReplicaAcks > 0
-	c.p.owners.introduce(call)
+	if entry := c.p.owners.entry(); entry != nil {
+		c.p.servers.send(entry, call)
+	} else {
+		c.p.servers.do(ctx, call)
+	}
 	return call
 }
 

@@ -8,15 +8,23 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/distlock/distlock-go/core/driver"
 )
 
 // A node sends calls to one server. Calls that are made while others are under
 // way travel together in one pipeline; a call that is alone leaves at once.
+//
+// Pipelines are carried out by goroutines of the node, because the driver does
+// not return when a context is cancelled. Two wake-ups are what that costs, as
+// much as the rest of a call on a fast network. A caller that cannot be
+// interrupted carries its own call out, if nothing has to wait for that.
 type node struct {
 	client  *goredis.Client
 	clock   serverClock
 	timeout time.Duration
-	acks    int // replicas to wait for, where a call says so
+	prompt  bool // the driver gives a silent server up within timeout
+	acks    int  // replicas to wait for, where a call says so
 	ackTime time.Duration
 	astray  func(context.Context, *call) bool // carries out what this server does not serve, or nil
 
@@ -25,7 +33,19 @@ type node struct {
 	pending []*call
 	hurry   *time.Timer // sends what has been pending for long
 	closed  bool
+	idle    chan []*call // to a goroutine that rests; closed with the node
+	resting int
 	wg      sync.WaitGroup
+}
+
+func newNode(client *goredis.Client, opts *Options) *node {
+	limits := client.Options()
+	soon := func(d time.Duration) bool { return d > 0 && d <= opts.Timeout }
+	return &node{
+		client: client, timeout: opts.Timeout, acks: opts.ReplicaAcks, ackTime: opts.ReplicaTimeout,
+		prompt: limits.ContextTimeoutEnabled || soon(limits.ReadTimeout) && soon(limits.WriteTimeout),
+		idle:   make(chan []*call),
+	}
 }
 
 // Three pipelines at a time let one fill while others are out; with more they
@@ -64,6 +84,27 @@ func (n *node) send(calls ...*call) {
 	n.mu.Unlock()
 }
 
+// do is send for a caller that waits for the call and cannot be interrupted.
+func (n *node) do(c *call) {
+	n.mu.Lock()
+	if n.closed || !n.prompt || n.flights >= fewFlights || len(n.pending) > 0 {
+		n.mu.Unlock()
+		n.send(c)
+		return
+	}
+	n.flights++
+	n.wg.Add(1)
+	n.mu.Unlock()
+	defer n.wg.Done()
+	n.carryOut([]*call{c})
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.flights--
+	if len(n.pending) > 0 {
+		n.take()
+	}
+}
+
 // overdue sends what no flight has come back for.
 func (n *node) overdue() {
 	n.mu.Lock()
@@ -77,6 +118,14 @@ func (n *node) overdue() {
 func (n *node) take() {
 	batch := n.next()
 	n.flights++
+	if !n.closed {
+		select {
+		case n.idle <- batch:
+			n.resting--
+			return
+		default:
+		}
+	}
 	n.wg.Go(func() { n.fly(batch) })
 }
 
@@ -91,18 +140,28 @@ func (n *node) next() []*call {
 	return batch
 }
 
-// fly carries out one batch, and then what has gathered meanwhile.
+// fly carries out one batch, and then what has gathered meanwhile. With nothing
+// to do it waits for the next one: a new goroutine would have to grow its stack
+// in every call of the driver.
 func (n *node) fly(batch []*call) {
-	for {
+	for more := true; more; {
 		n.carryOut(batch)
 		n.mu.Lock()
-		if len(n.pending) == 0 {
-			n.flights--
+		if len(n.pending) > 0 {
+			batch = n.next()
 			n.mu.Unlock()
+			continue
+		}
+		n.flights--
+		over := n.closed || n.resting == fewFlights
+		if !over {
+			n.resting++
+		}
+		n.mu.Unlock()
+		if over {
 			return
 		}
-		batch = n.next()
-		n.mu.Unlock()
+		batch, more = <-n.idle
 	}
 }
 
@@ -122,7 +181,10 @@ func (n *node) sendApart(batch []*call) {
 
 func (n *node) close() {
 	n.mu.Lock()
-	n.closed = true
+	if !n.closed {
+		n.closed = true
+		close(n.idle)
+	}
 	if n.hurry != nil {
 		n.hurry.Stop()
 	}
@@ -133,7 +195,7 @@ func (n *node) close() {
 // carryOut sends a batch and takes in the replies. A script that the server does
 // not know is sent once more with its source: it was not carried out.
 func (n *node) carryOut(batch []*call) {
-	ctx, cancel := context.WithTimeout(context.Background(), n.timeout)
+	ctx, cancel := driver.WithTimeout(context.Background(), n.timeout)
 	defer cancel()
 	sent := time.Now()
 	for _, c := range batch {

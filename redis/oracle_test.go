@@ -310,7 +310,7 @@ func (t *trial) do(inst, token, mode string, limit int, record string) {
 		if !t.m.lock {
 			args = append(args, mode, limit)
 		}
-		r := reply(t.run(t.f.acquire, args...).([]any))
+		r := verdict(t.run(t.f.acquire, args...))
 		fence, place, rank := t.m.acquire(token, record, ticket, mode, limit)
 		if fence != 0 && (r.number(0) != 1 || r.number(1) != fence) {
 			t.failf("acquire answered %v; the model grants with fence %d", r, fence)

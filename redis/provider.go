@@ -155,7 +155,7 @@ func (p *Provider) aside(f func()) {
 
 // call sends one call, and waits for its answer or the end of ctx.
 func (p *Provider) call(ctx context.Context, c *call) error {
-	p.servers.send(c)
+	p.servers.do(ctx, c)
 	return c.wait(ctx)
 }
 

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/distlock/distlock-go/core/driver"
 )
 
 // servers finds the node for a call: the only one, or in a cluster the master of
@@ -52,7 +54,8 @@ func (s *servers) node(client *goredis.Client) *node {
 	defer s.mu.Unlock()
 	n := s.nodes[client]
 	if n == nil {
-		n = &node{client: client, timeout: s.opts.Timeout, acks: s.opts.ReplicaAcks, ackTime: s.opts.ReplicaTimeout, closed: s.closed}
+		n = newNode(client, s.opts)
+		n.closed = s.closed
 		if s.cluster != nil {
 			n.astray = s.redirect
 		}
@@ -78,6 +81,17 @@ func (s *servers) send(calls ...*call) {
 		return
 	}
 	s.route(calls, (*node).send)
+}
+
+// do is send for a caller that waits for the call next, with that context. If
+// nobody can interrupt it there, the call is done when do returns, or on its way
+// through the cluster.
+func (s *servers) do(ctx context.Context, c *call) {
+	if s.cluster == nil && driver.Uninterrupted(ctx) {
+		s.only().do(c)
+		return
+	}
+	s.send(c)
 }
 
 // sendApart is send for a batch of renewals.

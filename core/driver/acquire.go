@@ -177,16 +177,6 @@ func ended(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// untilClosed returns a copy of ctx that ends also when Close begins.
-func (e *Engine) untilClosed(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	unhook := context.AfterFunc(e.ctx, func() { cancel(core.ErrClosed) })
-	return ctx, func() {
-		unhook()
-		cancel(nil)
-	}
-}
-
 // tell reports the outcome of an acquire to the observer.
 func (s *side) tell(ctx context.Context, h *hold, err error, took time.Duration) {
 	ev := s.event(core.EventAcquired)

@@ -41,9 +41,9 @@ func (h *hold) giveUp(ctx context.Context, entry *lease.Entry) error {
 	if entry != nil {
 		e.leases.Remove(entry)
 	}
-	within, cancel := e.forRelease(ctx)
-	err := h.claim.Release(within)
-	cancel()
+	limited, stop := e.forRelease(ctx)
+	err := h.claim.Release(limited)
+	stop()
 	if !gone(err) {
 		e.background(func() { e.giveBack(h.claim.Release, h.event(core.EventGiveBackFailed)) })
 		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
@@ -64,7 +64,7 @@ func (e *Engine) forRelease(ctx context.Context) (context.Context, context.Cance
 	if e.cfg.NeverBlocks || e.cfg.BoundsItself {
 		return ctx, func() {}
 	}
-	return context.WithTimeout(ctx, e.cfg.ReleaseTimeout)
+	return WithTimeout(ctx, e.cfg.ReleaseTimeout)
 }
 
 // settle records the result of the release for later calls.

@@ -3,19 +3,26 @@
 -- KEYS   1 state (string)  2 queue  3 fence (string)  4 waiters
 -- ARGV   1 token inst|seq  2 last server time, in ms, at which to execute this
 --        3 '' to try, else the ticket to queue with, '0' for a new one  4 record
--- reply  {1, fence, now}  granted
+-- reply  the fence alone, which is also the time in µs: granted
+--        {1, fence, now}  granted
 --        {0, ms to the end of the lease, now, ticket, rank, holder, its fence}  held
 --        {-1, 0, now}  too late: nothing was done
+-- Every conversion and every table of the first lines is time in which the server
+-- serves nobody, which is why they look so.
 local at = redis.call('TIME')
-local now = at[1] * 1000 + math.floor(at[2] / 1000)
+local clock = at[1] * 1000000 + at[2]
+local now = math.floor(clock / 1000)
 if now > tonumber(ARGV[2]) then return {-1, 0, now} end
 if redis.call('EXISTS', KEYS[1], KEYS[2]) == 0 then
-  local fence = at[1] * 1000000 + at[2]
   local last = redis.call('GET', KEYS[3])
-  if last and tonumber(last) >= fence then fence = last + 1 end
-  redis.call('SET', KEYS[1], ARGV[1], 'PX', @LEASE@)
-  redis.call('SET', KEYS[3], fence, 'PX', @RETENTION@)
-  return {1, fence, now}
+  if not last or tonumber(last) < clock then
+    redis.call('SET', KEYS[1], ARGV[1], 'PX', '@LEASE@')
+    redis.call('SET', KEYS[3], clock, 'PX', '@RETENTION@')
+    return clock
+  end
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', '@LEASE@')
+  redis.call('SET', KEYS[3], last + 1, 'PX', '@RETENTION@')
+  return {1, last + 1, now}
 end
 --@lock_queue
 local holder = redis.call('GET', KEYS[1])

@@ -4,23 +4,26 @@
 -- ARGV   1 token inst|seq  2 last server time, in ms, at which to execute this
 --        3 '' to try, else the ticket to queue with, '0' for a new one  4 record
 --        5 mode, 'w' alone or 'r' with others  6 limit, 0 for none
--- reply  {1, fence, now, other limit}  granted
+-- reply  the fence alone, which is also the time in µs: granted
+--        {1, fence, now, other limit}  granted
 --        {0, ms to the next deadline, now, ticket, rank, a holder, its fence,
 --         other limit}  held
 --        {-1, 0, now}  too late: nothing was done
 --        The other limit is the one that somebody else uses here, or 0.
 local at = redis.call('TIME')
-local now = at[1] * 1000 + math.floor(at[2] / 1000)
+local clock = at[1] * 1000000 + at[2]
+local now = math.floor(clock / 1000)
 if now > tonumber(ARGV[2]) then return {-1, 0, now} end
 if redis.call('EXISTS', KEYS[1], KEYS[2]) == 0 then
-  local fence = at[1] * 1000000 + at[2]
+  local fence = clock
   local last = redis.call('HGET', KEYS[3], 'f')
   if last and tonumber(last) >= fence then fence = last + 1 end
   redis.call('ZADD', KEYS[1], now + @LEASE@, ARGV[5] .. '|' .. ARGV[1])
   redis.call('PEXPIRE', KEYS[1], @LEASE@ + 1000)
   redis.call('DEL', KEYS[3])
   redis.call('HSET', KEYS[3], 'f', fence, 'l', ARGV[6], ARGV[1], fence)
-  redis.call('PEXPIRE', KEYS[3], @RETENTION@)
+  redis.call('PEXPIRE', KEYS[3], '@RETENTION@')
+  if fence == clock then return fence end
   return {1, fence, now, 0}
 end
 --@shared_queue

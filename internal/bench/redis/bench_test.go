@@ -19,11 +19,18 @@ import (
 	"github.com/distlock/distlock-go/redis"
 )
 
-// BenchmarkPair is one acquire and release that meet nobody. The two are
-// interleaved, pair by pair, so that whatever else the machine does hits both.
+// BenchmarkPair is one acquire and release that meet nobody, by a caller whose
+// context cannot end and by one that may be cancelled at any time. Ours and the
+// bare protocol are interleaved, pair by pair, so that whatever else the machine
+// does hits both.
 func BenchmarkPair(b *testing.B) {
 	server := testenv.NewRedis(b, testenv.RedisConfig{})
-	ctx := context.Background()
+	for name, ctx := range map[string]context.Context{"background": context.Background(), "cancellable": b.Context()} {
+		b.Run(name, func(b *testing.B) { pair(b, ctx, server) })
+	}
+}
+
+func pair(b *testing.B, ctx context.Context, server *testenv.Redis) {
 	our, plain := newOurs(b, server.Addr()), newBare(b, server.Addr())
 	defer our.Close()
 	one := func(l locker) time.Duration {
@@ -52,17 +59,30 @@ func BenchmarkPair(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 	c := server.Client()
 	defer c.Close()
-	c.ConfigResetStat(ctx)
-	for range 2000 {
-		one(our)
+	serverTime := func(l locker) float64 {
+		c.ConfigResetStat(ctx)
+		const rounds = 2000
+		for range rounds {
+			one(l)
+		}
+		var us float64
+		for _, command := range []string{"evalsha", "set"} {
+			us += float64(stat(c.Info(ctx, "commandstats").Val(), "cmdstat_"+command+":", "usec="))
+		}
+		return us / rounds
 	}
-	info := c.Info(ctx, "commandstats").Val()
-	_, rest, _ := strings.Cut(info, "cmdstat_evalsha:")
-	_, rest, _ = strings.Cut(rest, "usec_per_call=")
-	rest, _, _ = strings.Cut(rest, ",")
-	var us float64
-	_, _ = fmt.Sscan(rest, &us)
-	b.ReportMetric(us, "server-µs/script")
+	b.ReportMetric(serverTime(our), "ours-server-µs")
+	b.ReportMetric(serverTime(plain), "bare-server-µs")
+}
+
+// stat returns a number from INFO: that after name in the line that begins so.
+func stat(info, line, name string) int {
+	_, rest, _ := strings.Cut(info, line)
+	rest, _, _ = strings.Cut(rest, "\r\n")
+	_, rest, _ = strings.Cut(rest, name)
+	var n int
+	_, _ = fmt.Sscanf(rest, "%d", &n)
+	return n
 }
 
 func median(d []time.Duration) time.Duration {
@@ -275,11 +295,7 @@ func BenchmarkIdleWaiters(b *testing.B) {
 }
 
 func scripts(c *goredis.Client) int {
-	info := c.Info(context.Background(), "commandstats").Val()
-	_, rest, _ := strings.Cut(info, "cmdstat_evalsha:calls=")
-	var n int
-	_, _ = fmt.Sscanf(rest, "%d", &n)
-	return n
+	return stat(c.Info(context.Background(), "commandstats").Val(), "cmdstat_evalsha:", "calls=")
 }
 
 func serverCPU(c *goredis.Client) float64 {
