@@ -57,6 +57,13 @@ test-redlock: testenv ## Run the conformance suite on RedLock in every configura
 matrix: ## Run the PostgreSQL tests against PostgreSQL 13 to 18 (VERSIONS="13 18", TESTFLAGS=)
 	VERSIONS="$(VERSIONS)" TESTFLAGS="$(TESTFLAGS)" bash internal/matrix/postgres.sh
 
+.PHONY: matrix
+matrix: matrix-redis ## Run the conformance suites with every version of the servers that is to be had
+
+.PHONY: matrix-redis
+matrix-redis: testenv ## Run the conformance suite with each Redis and Valkey that Debian has, and print a table
+	@internal/matrix/redis.sh
+
 .PHONY: bench
 bench: testenv ## Run the benchmarks against real servers (PKG=, BENCHTIME=)
 	$(TESTENV) -- $(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 30m $(TESTFLAGS) $(PKG)
