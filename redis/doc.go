@@ -16,7 +16,10 @@
 // the release that makes way for it also tells it so: a hand-over takes one
 // round trip, from the release to the waiter. Nobody polls while messages arrive; each process
 // with waiters speaks up once per lock and five seconds, to show that it lives.
-// Calls that are made at the same time share a pipeline.
+// Calls that are made at the same time share a pipeline. A call whose context
+// never ends, such as context.Background, is carried out by its caller; any other
+// one by a goroutine of the provider, so that it returns as soon as its context
+// ends, which on a network without latency costs about as much again.
 //
 // # What a hold is worth
 //

@@ -56,7 +56,8 @@ type Scheduler struct {
 
 	mu      sync.Mutex
 	heap    entries
-	running bool          // run is at work; it stops when no lease is left
+	running bool          // run is at work
+	until   time.Time     // when run looks again, unless it is woken
 	wake    chan struct{} // of capacity 1: the heap's top has changed
 	batches int           // under way
 	seen    Moment        // when run last looked at the clocks
@@ -66,7 +67,8 @@ type Scheduler struct {
 }
 
 // NewScheduler returns a scheduler without leases. It owns no goroutine until
-// one is added, and none after the last one has left.
+// one is added, and none a third of a term after the last one has left: to wake
+// it for that would cost a short hold more than all the rest.
 func NewScheduler(cfg Config) *Scheduler {
 	s := &Scheduler{cfg: cfg, wake: make(chan struct{}, 1)}
 	s.ctx, s.stop = context.WithCancel(context.Background())
@@ -125,7 +127,7 @@ func (s *Scheduler) push(e *Entry) {
 		s.seen = now
 		s.wg.Add(1)
 		go s.run()
-	} else if first {
+	} else if first && e.at().Before(s.until) {
 		s.signal()
 	}
 	s.mu.Unlock()
@@ -143,9 +145,6 @@ func (s *Scheduler) Remove(e *Entry) {
 func (s *Scheduler) removeLocked(e *Entry) {
 	if e.index >= 0 {
 		heap.Remove(&s.heap, e.index)
-	}
-	if len(s.heap) == 0 {
-		s.signal()
 	}
 }
 
@@ -203,6 +202,7 @@ func (s *Scheduler) run() {
 		}
 		lost, due := s.collect()
 		next := s.next()
+		s.until = s.cfg.Clock.Now().Add(next)
 		s.mu.Unlock()
 
 		for _, e := range lost {
