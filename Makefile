@@ -54,11 +54,11 @@ test-redlock: testenv ## Run the conformance suite on RedLock in every configura
 	DISTLOCK_CHAOS=$${DISTLOCK_CHAOS:-60s} $(GO) test -race -timeout 60m -count=1 -run 'TestChaos$$' $(TESTFLAGS) ./internal/redlocktest
 
 .PHONY: matrix
-matrix: ## Run the PostgreSQL tests against PostgreSQL 13 to 18 (VERSIONS="13 18", TESTFLAGS=)
-	VERSIONS="$(VERSIONS)" TESTFLAGS="$(TESTFLAGS)" bash internal/matrix/postgres.sh
+matrix: matrix-postgres matrix-redis ## Run the tests of postgres and redis with every version of the servers that is to be had
 
-.PHONY: matrix
-matrix: matrix-redis ## Run the conformance suites with every version of the servers that is to be had
+.PHONY: matrix-postgres
+matrix-postgres: ## Run the PostgreSQL tests against PostgreSQL 13 to 18 (VERSIONS="13 18", TESTFLAGS=)
+	VERSIONS="$(VERSIONS)" TESTFLAGS="$(TESTFLAGS)" bash internal/matrix/postgres.sh
 
 .PHONY: matrix-redis
 matrix-redis: testenv ## Run the conformance suite with each Redis and Valkey that Debian has, and print a table
