@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -127,6 +128,7 @@ func (b *batch) ops() (all []*op) {
 // within each statement.
 func takeBatch(pending []*op, stmts *statements) (*batch, []*op) {
 	b := &batch{}
+	defer b.lighten(stmts)
 	if pending[0].alone {
 		b.add(pending[0], stmts)
 		return b, pending[1:]
@@ -153,6 +155,16 @@ func (b *batch) add(o *op, stmts *statements) {
 		}
 	}
 	b.steps = append(b.steps, step{stmt: stmts.batch, ops: []*op{o}})
+}
+
+// lighten replaces the statement batch by a lighter one where that will do.
+func (b *batch) lighten(stmts *statements) {
+	for i := range b.steps {
+		s := &b.steps[i]
+		if s.stmt == stmts.batch && !slices.ContainsFunc(s.ops, func(o *op) bool { return !plain(o.code) }) {
+			s.stmt = stmts.locks
+		}
+	}
 }
 
 // write encodes the batch. Statements that the session has not prepared yet are

@@ -54,6 +54,7 @@ type statement struct {
 // statements are those of one session: they differ in where tokens come from.
 type statements struct {
 	batch     *statement
+	locks     *statement // batch for plain locks alone
 	permits   *statement
 	limits    *statement
 	waitLock  *statement
@@ -82,7 +83,8 @@ func makeStatements(sequence string) *statements {
 	single := []string{"{key}", "$1::int8"}
 	pair := []string{"{key}", "($1::int8 >> 32)::int4, $1::int8::bit(32)::int4"}
 	return &statements{
-		batch:     expand("batch", batchSQL()),
+		batch:     expand("batch", batchSQL(func(opcode) bool { return true })),
+		locks:     expand("locks", batchSQL(plain)),
 		permits:   expand("permits", permitsSQL),
 		limits:    expand("limits", limitsSQL),
 		waitLock:  expand("wait_lock", waitLockSQL, single...),
@@ -112,7 +114,11 @@ func makeStatements(sequence string) *statements {
 // nobody shows it. $4 is the flag that is shown whenever any other one is, so that
 // releases which nobody listens to cost one look for the whole batch. What undoes
 // an error looks at no flag: it must work also where the lock table is full.
-func batchSQL() string {
+//
+// The statement has the opcodes that are wanted. Each one costs the server time in
+// every execution, whether a row has it or not: all of them together about as much
+// as the rest of a statement with one row.
+func batchSQL(wanted func(opcode) bool) string {
 	var cases strings.Builder
 	for _, k := range []struct {
 		plus opcode
@@ -141,7 +147,9 @@ func batchSQL() string {
 			{opDropRead, fmt.Sprintf("case when pg_advisory_unlock_shared(%s) then -5 else -3 end", k.key)},
 			{opRaise, fmt.Sprintf("case when pg_advisory_lock_shared(%s) is not null then -5 end", k.key)},
 		} {
-			fmt.Fprintf(&cases, "\n\twhen %d then %s", c.op+k.plus, c.text)
+			if wanted(c.op + k.plus) {
+				fmt.Fprintf(&cases, "\n\twhen %d then %s", c.op+k.plus, c.text)
+			}
 		}
 	}
 	return `select a.r, case when a.best = 1 then {draw} else 0 end, pg_backend_pid(),
@@ -155,6 +163,9 @@ from (select array_agg(r) as r, max(r) as best, bool_or(r = -2) as told
 		else -4 end::int4 as r
 	from unnest($1::int4[], $2::int8[], $3::int8[]) as t(o, k, g) offset 0) x offset 0) a`
 }
+
+// plain are the opcodes of a lock whose key is a single number.
+func plain(c opcode) bool { return c == opLock || c == opUnlock }
 
 // permitsSQL takes up to $6 free slots of a semaphore, if nobody queues at its
 // gate. Slot i has the key base # i. It tries one slot a step, beginning with $3,
