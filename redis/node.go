@@ -23,8 +23,8 @@ type node struct {
 	client  *goredis.Client
 	clock   serverClock
 	timeout time.Duration
-	prompt  bool // the driver gives a silent server up within timeout
-	acks    int  // replicas to wait for, where a call says so
+	silence time.Duration // after which the driver gives a silent server up; 0: when its context ends
+	acks    int           // replicas to wait for, where a call says so
 	ackTime time.Duration
 	astray  func(context.Context, *call) bool // carries out what this server does not serve, or nil
 
@@ -39,13 +39,17 @@ type node struct {
 }
 
 func newNode(client *goredis.Client, opts *Options) *node {
-	limits := client.Options()
-	soon := func(d time.Duration) bool { return d > 0 && d <= opts.Timeout }
-	return &node{
+	n := &node{
 		client: client, timeout: opts.Timeout, acks: opts.ReplicaAcks, ackTime: opts.ReplicaTimeout,
-		prompt: limits.ContextTimeoutEnabled || soon(limits.ReadTimeout) && soon(limits.WriteTimeout),
-		idle:   make(chan []*call),
+		idle: make(chan []*call),
 	}
+	if limits := client.Options(); !limits.ContextTimeoutEnabled {
+		n.silence = max(limits.ReadTimeout, limits.WriteTimeout)
+		if limits.ReadTimeout <= 0 || limits.WriteTimeout <= 0 {
+			n.silence = 1<<63 - 1 // It never does.
+		}
+	}
+	return n
 }
 
 // Three pipelines at a time let one fill while others are out; with more they
@@ -58,6 +62,10 @@ const (
 	patience    = 500 * time.Microsecond
 	maxBatch    = 256
 )
+
+// slack is how much later than asked for a call may return in the goroutine of
+// its caller: what has passed since the caller set its deadline, and no more.
+const slack = 10 * time.Millisecond
 
 // send carries the calls out, in their order if they leave together. It does not
 // wait for them.
@@ -84,10 +92,15 @@ func (n *node) send(calls ...*call) {
 	n.mu.Unlock()
 }
 
-// do is send for a caller that waits for the call and cannot be interrupted.
-func (n *node) do(c *call) {
+// do is send for a caller that waits for the call and cannot be interrupted, but
+// by a deadline.
+func (n *node) do(ctx context.Context, c *call) {
+	limit := n.timeout
+	if at, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(at))
+	}
 	n.mu.Lock()
-	if n.closed || !n.prompt || n.flights >= fewFlights || len(n.pending) > 0 {
+	if n.closed || n.silence > limit+slack || n.flights >= fewFlights || len(n.pending) > 0 {
 		n.mu.Unlock()
 		n.send(c)
 		return
@@ -96,7 +109,7 @@ func (n *node) do(c *call) {
 	n.wg.Add(1)
 	n.mu.Unlock()
 	defer n.wg.Done()
-	n.carryOut([]*call{c})
+	n.carryOut([]*call{c}, limit)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.flights--
@@ -145,7 +158,7 @@ func (n *node) next() []*call {
 // in every call of the driver.
 func (n *node) fly(batch []*call) {
 	for more := true; more; {
-		n.carryOut(batch)
+		n.carryOut(batch, n.timeout)
 		n.mu.Lock()
 		if len(n.pending) > 0 {
 			batch = n.next()
@@ -171,7 +184,7 @@ func (n *node) sendApart(batch []*call) {
 	n.mu.Lock()
 	closed := n.closed
 	if !closed {
-		n.wg.Go(func() { n.carryOut(batch) })
+		n.wg.Go(func() { n.carryOut(batch, n.timeout) })
 	}
 	n.mu.Unlock()
 	if closed {
@@ -194,8 +207,8 @@ func (n *node) close() {
 
 // carryOut sends a batch and takes in the replies. A script that the server does
 // not know is sent once more with its source: it was not carried out.
-func (n *node) carryOut(batch []*call) {
-	ctx, cancel := driver.WithTimeout(context.Background(), n.timeout)
+func (n *node) carryOut(batch []*call, limit time.Duration) {
+	ctx, cancel := driver.WithTimeout(context.Background(), limit)
 	defer cancel()
 	sent := time.Now()
 	for _, c := range batch {

@@ -88,7 +88,7 @@ func (s *servers) send(calls ...*call) {
 // through the cluster.
 func (s *servers) do(ctx context.Context, c *call) {
 	if s.cluster == nil && driver.Uninterrupted(ctx) {
-		s.only().do(c)
+		s.only().do(ctx, c)
 		return
 	}
 	s.send(c)

@@ -183,3 +183,50 @@ func calls(t testing.TB, c *goredis.Client, command string) int {
 	}
 	return stat(info, "cmdstat_"+command+":calls=")
 }
+
+// A caller that nobody can interrupt is held up by a silent server for as long
+// as the options say, whatever the limits of the driver are.
+func TestSilentServerHoldsNobodyUp(t *testing.T) {
+	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	for name, limits := range map[string]goredis.Options{
+		"driver's defaults": {}, "deadlines": {ContextTimeoutEnabled: true}, "no limits": {ReadTimeout: -1, WriteTimeout: -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			proxy := faultproxy.New(t, server.Addr())
+			limits.Addr = proxy.Addr()
+			client := goredis.NewClient(&limits)
+			t.Cleanup(func() { _ = client.Close() })
+			o := quick()
+			o.ReleaseTimeout, o.Timeout, o.Lease = 300*time.Millisecond, 2*time.Second, 30*time.Second
+			p, err := redis.New(client, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h, err := p.NewLock(name).Acquire(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			proxy.Stall(faultproxy.Down)
+			start := time.Now()
+			if err := h.Release(context.Background()); !errors.Is(err, core.ErrUnavailable) {
+				t.Errorf("Release returned %v", err)
+			}
+			if d := time.Since(start); d > 1500*time.Millisecond {
+				t.Errorf("Release took %v; its limit is %v", d, o.ReleaseTimeout)
+			}
+			if name == "deadlines" {
+				start = time.Now()
+				if _, err := p.NewLock("other").TryAcquire(context.Background()); !errors.Is(err, core.ErrUnavailable) {
+					t.Errorf("TryAcquire returned %v", err)
+				}
+				if d := time.Since(start); d > o.Timeout+1500*time.Millisecond {
+					t.Errorf("TryAcquire took %v; its limit is %v", d, o.Timeout)
+				}
+			}
+			proxy.Resume(faultproxy.Down)
+			if err := p.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

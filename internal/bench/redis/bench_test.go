@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -98,6 +99,8 @@ func percentile(d []time.Duration, p int) time.Duration {
 // BenchmarkDistinct is 64 goroutines with a name each.
 func BenchmarkDistinct(b *testing.B) {
 	server := testenv.NewRedis(b, testenv.RedisConfig{})
+	c := server.Client()
+	defer c.Close()
 	for _, peer := range lockers {
 		b.Run(peer.name, func(b *testing.B) {
 			l := peer.open(b, server.Addr())
@@ -105,6 +108,7 @@ func BenchmarkDistinct(b *testing.B) {
 			var wg sync.WaitGroup
 			var left atomic.Int64
 			left.Store(int64(b.N))
+			cpu, own := serverCPU(c), ownCPU()
 			b.ResetTimer()
 			for i := range 64 {
 				name := fmt.Sprint("distinct", i)
@@ -123,6 +127,8 @@ func BenchmarkDistinct(b *testing.B) {
 			}
 			wg.Wait()
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "pairs/s")
+			b.ReportMetric((serverCPU(c)-cpu)*1e6/float64(b.N), "server-CPU-µs")
+			b.ReportMetric((ownCPU()-own)*1e6/float64(b.N), "own-CPU-µs")
 		})
 	}
 }
@@ -298,6 +304,14 @@ func scripts(c *goredis.Client) int {
 	return stat(c.Info(context.Background(), "commandstats").Val(), "cmdstat_evalsha:", "calls=")
 }
 
+// ownCPU is the processor time that this process has used, in seconds.
+func ownCPU() float64 {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // It fails for a bad address only.
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
+}
+
+// serverCPU is that of the server.
 func serverCPU(c *goredis.Client) float64 {
 	info := c.Info(context.Background(), "cpu").Val()
 	var total float64
