@@ -90,12 +90,25 @@ func TestACLIsEnough(t *testing.T) {
 	} else if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "+info") {
 		t.Errorf("Check warns: %q", r.Warnings)
 	}
-	if events.saw(core.EventDegraded, core.EventRenewFailed, core.EventGiveBackFailed) {
-		t.Errorf("there was trouble: %v", events.events)
-	}
+	notRefused(t, &events)
 	for _, denied := range c.Do(context.Background(), "acl", "log").Val().([]any) {
 		if s := strings.ToLower(strings.Join(strings.Fields(stringOf(denied)), " ")); !strings.Contains(s, "info") && !strings.Contains(s, "client") {
 			t.Errorf("the server has refused: %s", s)
+		}
+	}
+}
+
+// notRefused checks that no event tells of a right that is missing. A renewal may
+// have been late, on a busy machine.
+func notRefused(t *testing.T, events *log) {
+	t.Helper()
+	if events.saw(core.EventDegraded) {
+		t.Errorf("waiters poll: %v", events.of(core.EventDegraded))
+	}
+	for _, e := range append(events.of(core.EventRenewFailed), events.of(core.EventGiveBackFailed)...) {
+		var trouble *redis.TroubleError
+		if errors.As(e.Err, &trouble) && trouble.Trouble == redis.NoPermission {
+			t.Errorf("%s: %v", e.Type, e.Err)
 		}
 	}
 }

@@ -89,7 +89,7 @@ func TestRenewedHoldKeepsOthersOut(t *testing.T) {
 	server := testenv.NewRedis(t, testenv.RedisConfig{})
 	var events log
 	o := quick()
-	o.Lease, o.Claim, o.Observer = time.Second, 500*time.Millisecond, &events
+	o.Observer = &events
 	p, q := open(t, server.URL(), o), open(t, server.URL(), quick())
 	var held []core.Handle
 	var waits []<-chan outcome
@@ -101,7 +101,7 @@ func TestRenewedHoldKeepsOthersOut(t *testing.T) {
 		held = append(held, acquire(t, objects[0]))
 		waits = append(waits, waiting(patient(t), objects[1]))
 	}
-	time.Sleep(3 * o.Lease) // That nothing happens is what is tested.
+	time.Sleep(o.Lease * 5 / 2) // That nothing happens is what is tested.
 	for i, h := range held {
 		select {
 		case got := <-waits[i]:
@@ -163,10 +163,15 @@ func TestScriptsAreCachedOnce(t *testing.T) {
 	if scripts == 0 || loads < scripts {
 		t.Fatalf("%d scripts are cached, which took %d loads", scripts, loads)
 	}
-	use()
-	if s, l := cached(); s != scripts || l != loads {
-		t.Errorf("others made %d scripts of %d, and %d loads of %d", s, scripts, l, loads)
+	for range 3 { // A poll, or a renewal, may not have been due in the first round.
+		use()
+		s, l := cached()
+		if s == scripts && l == loads {
+			return
+		}
+		scripts, loads = s, l
 	}
+	t.Errorf("every provider loads scripts: %d loads of %d", loads, scripts)
 }
 
 // What was learnt of a hand-over is told: to whom, with which token, after which
@@ -238,9 +243,7 @@ func TestACLIsEnoughInACluster(t *testing.T) {
 	if r, err := p.Check(patient(t)); err != nil || !r.Push {
 		t.Errorf("Check: %+v, %v", r, err)
 	}
-	if events.saw(core.EventDegraded, core.EventRenewFailed, core.EventGiveBackFailed) {
-		t.Errorf("there was trouble: %v", events.events)
-	}
+	notRefused(t, &events)
 	for _, n := range cluster.Nodes {
 		for _, denied := range admin(t, n).Do(context.Background(), "acl", "log").Val().([]any) {
 			if s := strings.ToLower(strings.Join(strings.Fields(stringOf(denied)), " ")); !strings.Contains(s, "info") && !strings.Contains(s, "client") {
