@@ -25,18 +25,11 @@
 // # Waiting
 //
 // A waiter sleeps until the system tells of an unlock: by inotify on Linux, by
-// kqueue on macOS and the BSDs. On Windows, and on file systems that several
-// machines share, it polls. Whoever waits first within a process is served first.
-// Between processes nobody is passed by one who comes later than the process that
-// is next, so nobody starves; those behind it have no order.
-//
-// # Costs
-//
-// An acquire and a release that meet nobody are a lock and an unlock of a file that
-// stays open (Options.IdleFiles) and a few writes to memory that is mapped to it; a
-// file that must be opened first takes four times as long. Each name that was ever
-// used leaves a file of a few KB, and each permit of a semaphore another one. Tokens
-// are written through to the disk once in 1024.
+// kqueue on macOS and the BSDs. On Linux the first few of a process who are next at
+// their locks sleep at a futex, which is quicker. On Windows, and on file systems
+// that several machines share, a waiter polls. Whoever waits first within a process
+// is served first. Between processes nobody is passed by one who comes later than
+// the process that is next, so nobody starves; those behind it have no order.
 //
 // # Files
 //

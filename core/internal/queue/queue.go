@@ -29,7 +29,7 @@ type Key struct {
 type Table struct {
 	mu    sync.Mutex
 	lines map[Key]*line
-	spare *line // one emptied line, so that a lone caller allocates none
+	spare *line // one empty line, still under its key: whoever comes back is quick
 }
 
 // A Request says how to enter a line.
@@ -202,6 +202,9 @@ func (turn *Turn) PassOn(offer func() (gift any, ok bool)) bool {
 func (t *Table) lineOf(key Key) *line {
 	l := t.lines[key]
 	if l != nil {
+		if l == t.spare {
+			t.spare = nil
+		}
 		return l
 	}
 	if t.lines == nil {
@@ -209,6 +212,7 @@ func (t *Table) lineOf(key Key) *line {
 	}
 	if l = t.spare; l != nil {
 		t.spare = nil
+		delete(t.lines, l.key)
 	} else {
 		l = new(line)
 	}
@@ -246,8 +250,10 @@ func (t *Table) dispatch(l *line) {
 			break // What is left stays as it is.
 		}
 	}
-	if l.head == nil && l.admitted() == 0 {
-		delete(t.lines, l.key)
+	if l.head == nil && l.admitted() == 0 && l != t.spare {
+		if t.spare != nil {
+			delete(t.lines, t.spare.key)
+		}
 		t.spare = l // All counts are 0, and key and shared are set anew on use.
 	}
 }
