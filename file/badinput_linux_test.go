@@ -31,6 +31,9 @@ func smallDisk(t *testing.T) (dir string) {
 // Scenario 112: what has its page can be locked on a full disk; what has none
 // cannot, and nothing is held.
 func TestDiskFull(t *testing.T) {
+	if os.Getenv("DISTLOCK_TEST_QEMU") != "" && runtime.GOARCH != "386" {
+		t.Skip("qemu does not tell where a fault was")
+	}
 	dir := smallDisk(t)
 	p := provider(t, dir, nil)
 	release(t, try(t, p.NewLock("old")))
@@ -59,9 +62,6 @@ func TestDiskFull(t *testing.T) {
 	}
 	release(t, damaged)
 
-	if os.Getenv("DISTLOCK_TEST_QEMU") != "" && runtime.GOARCH != "386" {
-		t.Skip("qemu does not tell where a fault was")
-	}
 	// A page that was taken away cannot be had again: a fault, and no crash.
 	if err := os.Truncate(mainPath(dir, core.KindLock, "damaged"), 0); err != nil {
 		t.Fatal(err)

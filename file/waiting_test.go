@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"runtime"
@@ -190,14 +191,20 @@ func TestDeadWaiterIsPassed(t *testing.T) {
 func TestCancelledWaitLeavesNothing(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(string(kind), func(t *testing.T) {
-			dir := t.TempDir()
-			p, q := provider(t, dir, nil), provider(t, dir, nil)
+			dir, rec := t.TempDir(), new(recorder)
+			p, q := provider(t, dir, nil), provider(t, dir, &Options{Observer: rec})
 			h := acquire(t, of(p, kind))
-			for range 20 {
-				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Millisecond)
-				_, err := of(q, kind).Acquire(ctx)
+			for i := range 20 {
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan error)
+				go func() {
+					_, err := of(q, kind).Acquire(ctx)
+					done <- err
+				}()
+				eventually(t, "the wait has begun", func() bool { return rec.count(core.EventWaiting) > i })
+				time.Sleep(rand.N(time.Millisecond)) // It ends at the gate, or on the way there.
 				cancel()
-				if !errors.Is(err, core.ErrNotAcquired) || !errors.Is(err, context.DeadlineExceeded) {
+				if err := <-done; !errors.Is(err, core.ErrNotAcquired) || !errors.Is(err, context.Canceled) {
 					t.Fatal(err)
 				}
 			}

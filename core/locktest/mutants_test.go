@@ -56,13 +56,13 @@ func TestTheSuiteBites(t *testing.T) {
 const sound = "sound"
 
 // mustCatch runs a mutant, and fails if one of the cases does not. Those that did
-// not are given a second chance: to meet at the wrong moment takes luck on a
-// machine that is busy.
+// not are given more chances: to meet at the wrong moment takes luck, the more so on
+// a machine that is busy.
 func mustCatch(t *testing.T, test, mutant string, cases []string) {
 	t.Helper()
 	var out string
 	missed := cases
-	for range 2 {
+	for range 10 {
 		var failed []string
 		failed, out = runMutant(t, test, mutant, missed)
 		missed = slices.DeleteFunc(slices.Clone(missed), func(c string) bool { return slices.Contains(failed, c) })

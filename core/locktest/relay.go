@@ -9,46 +9,53 @@ import (
 	"github.com/distlock/distlock-go/core"
 )
 
-// A relay is two readers that overlap without a gap: each stays until it has seen
-// the other one inside. If that one is kept out, because a writer waits, the
-// first leaves after a while, so that a sound lock can go on; a lock that lets it
-// in has no moment in which nobody reads.
+// A relay is two readers that overlap without a gap: each leaves only while the
+// other one is inside, who must then wait for it to come back. If that one is kept
+// out, because a writer waits, the reader leaves after a while, so that a sound lock
+// can go on; a lock that lets it in has no moment in which nobody reads.
 type relay struct {
 	t        *trial
 	over     atomic.Bool
 	rounds   atomic.Int64
-	inside   [2]chan struct{} // each receives when that reader has entered
 	runners  sync.WaitGroup
 	patience time.Duration
+
+	mu      sync.Mutex
+	inside  [2]bool
+	entered [2]chan struct{} // receives after that reader has entered
 }
 
 func newRelay(t *trial, a, b core.Lock) *relay {
 	r := &relay{t: t, patience: 20*time.Millisecond + 4*t.h.Pause}
-	for i := range r.inside {
-		r.inside[i] = make(chan struct{}, 1)
+	for i := range r.entered {
+		r.entered[i] = make(chan struct{}, 1)
 	}
 	for i, l := range []core.Lock{a, b} {
 		r.runners.Go(func() {
-			for !r.over.Load() && r.round(l, r.inside[i], r.inside[1-i]) {
+			for !r.over.Load() && r.round(l, i) {
 			}
 		})
 	}
 	return r
 }
 
+// naps is in how many parts a reader spends its patience, so that a machine that
+// stands still for a moment takes only one of them.
+const naps = 10
+
 // round is one reader's stay. It reports whether all went well.
-func (r *relay) round(l core.Lock, mine, other chan struct{}) bool {
+func (r *relay) round(l core.Lock, i int) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*r.t.patience())
 	defer cancel()
 	h, err := l.Acquire(ctx)
 	if err == nil {
-		select {
-		case mine <- struct{}{}:
-		default:
-		}
-		select {
-		case <-other:
-		case <-time.After(r.patience):
+		r.enter(i)
+		for n := 0; !r.leave(i, n == naps); {
+			select {
+			case <-r.entered[1-i]:
+			case <-time.After(r.patience / naps):
+				n++
+			}
 		}
 		r.rounds.Add(1)
 		err = h.Release(ctx)
@@ -57,6 +64,27 @@ func (r *relay) round(l core.Lock, mine, other chan struct{}) bool {
 		r.t.Errorf("a reader failed: %v", err)
 	}
 	return err == nil
+}
+
+func (r *relay) enter(i int) {
+	r.mu.Lock()
+	r.inside[i] = true
+	r.mu.Unlock()
+	select {
+	case r.entered[i] <- struct{}{}:
+	default:
+	}
+}
+
+// leave counts a reader out, if the other one is inside or in any case. It reports
+// whether the reader is out.
+func (r *relay) leave(i int, anyway bool) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.inside[1-i] || anyway {
+		r.inside[i] = false
+	}
+	return !r.inside[i]
 }
 
 // runFor lets the readers run for a number of rounds.

@@ -52,6 +52,11 @@ sed 's/case STATUS_INVALID_INFO_CLASS,/case NTStatus(0xC0000002), STATUS_INVALID
 cmp -s "$std" "$cache/at_windows.go" && echo "at_windows.go of this Go is another one; see internal/wine/test.sh" >&2
 printf '{"Replace": {"%s": "%s"}}' "$std" "$cache/at_windows.go" >"$cache/overlay.json"
 
+# One program stays, so that Wine's services do. Those that a test's program had to
+# start would keep its output open, and go test waiting for the end of it.
+rm -f "$cache/input" && mkfifo "$cache/input" && exec 9<>"$cache/input"
+"$wine" cmd <&9 >/dev/null 2>&1 &
+
 "$wine" --version
 status=0
 for module in "$@"; do

@@ -143,7 +143,8 @@ func (f *File) Unlock() error {
 // ones take a single fstat(2) as long as nobody has changed the file's inode:
 // the last unlink shows in the count of links at once, and a rename or a new
 // link in the time of change, to whose granularity (a few ms, on Linux before
-// 6.13) such a change may be overlooked here. The rename of a directory above
+// 6.13) such a change may be overlooked here. A file system that counts in seconds is
+// asked for the name each time. The rename of a directory above
 // does not show at all; see Named.
 func (f *File) Stands() error {
 	var st unix.Stat_t
@@ -153,7 +154,7 @@ func (f *File) Stands() error {
 	switch {
 	case st.Nlink == 0:
 		return ErrRemoved
-	case f.named && st.Ctim == f.ctime:
+	case f.named && st.Ctim == f.ctime && st.Ctim.Nsec != 0:
 		return nil
 	}
 	if err := f.Named(); err != nil {

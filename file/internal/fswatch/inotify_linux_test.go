@@ -1,6 +1,8 @@
 package fswatch
 
 import (
+	"encoding/binary"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -200,7 +202,8 @@ func TestOverflowTellsAll(t *testing.T) {
 	f, l := watched(t), newLog()
 	add(t, f, f.fd, l, false)
 	var ev [unix.SizeofInotifyEvent]byte
-	copy(ev[:], []byte{0xff, 0xff, 0xff, 0xff, 0, 0x40})
+	binary.NativeEndian.PutUint32(ev[:], math.MaxUint32) // of no watch
+	binary.NativeEndian.PutUint32(ev[4:], unix.IN_Q_OVERFLOW)
 	f.dispatch(ev[:])
 	l.wait(t, Freed)
 	f.dispatch(ev[:])
