@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/core/locktest"
 )
 
 func create(t *testing.T, path string, capacity int) *Recorder {
@@ -125,7 +126,7 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv("HISTORY_TEST_RECORD"); path != "" {
 		record(path)
 	}
-	os.Exit(m.Run())
+	locktest.Main(m, nil)
 }
 
 // record fills a file from several goroutines until it is killed.

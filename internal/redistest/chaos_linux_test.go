@@ -18,6 +18,7 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/core/locktest"
 	"github.com/distlock/distlock-go/internal/faultproxy"
 	"github.com/distlock/distlock-go/internal/judge"
 	"github.com/distlock/distlock-go/internal/testenv"
@@ -61,7 +62,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	locktest.Main(m, nil)
 }
 
 func chaosOptions() *redis.Options {

@@ -1,0 +1,12 @@
+//go:build unix
+
+package postgrestest
+
+import (
+	"testing"
+
+	"github.com/distlock/distlock-go/core/locktest"
+)
+
+// TestMain fails if goroutines or descriptors are left in the end.
+func TestMain(m *testing.M) { locktest.Main(m, nil) }
