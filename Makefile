@@ -68,8 +68,11 @@ matrix-redis: testenv ## Run the conformance suite with each Redis and Valkey th
 bench: testenv ## Run the benchmarks against real servers (PKG=, BENCHTIME=)
 	$(TESTENV) -- $(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 30m $(TESTFLAGS) $(PKG)
 
-.PHONY: fuzz
-fuzz: ## Run every fuzz target for FUZZTIME each
+.PHONY: fuzz fuzz-each
+fuzz: testenv ## Run every fuzz target for FUZZTIME each
+	@$(TESTENV) -- $(MAKE) fuzz-each
+
+fuzz-each:
 	@# A bound on minimising, which by default may take longer than the search.
 	@for f in $$(grep -rl --include='*_test.go' '^func Fuzz' $(MODULES) | sort -u); do \
 		for t in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$f); do echo "fuzz $$f $$t"; \
@@ -96,7 +99,7 @@ testenv:
 # --- Checks ------------------------------------------------------------------
 
 .PHONY: check
-check: fmt-check vet lint tidy-check standalone platforms repo-check model ## Everything that needs no server: format, lint, tidiness, builds
+check: fmt-check vet lint tidy-check standalone platforms repo-check model schedules ## Everything that needs no server: format, lint, tidiness, builds
 
 .PHONY: fmt-check
 fmt-check: ## Fail if a file is not formatted by gofmt
@@ -185,6 +188,10 @@ release-verify: ## Fail unless the tags of a release are all there and right (VE
 .PHONY: release-notes
 release-notes: ## Print what the changelog says of a release (VERSION=)
 	@$(GO) run ./internal/release/cmd/release -version "$(VERSION)" -notes
+
+.PHONY: schedules
+schedules: ## Run 5000 seeded schedules of faults for each primitive, in virtual time, and check their histories (SCHEDULES=, SEED=)
+	$(GO) test -count=1 ./internal/schedules -args $(if $(SCHEDULES),-schedules $(SCHEDULES)) $(if $(SEED),-seed $(SEED))
 
 # --- Tools -------------------------------------------------------------------
 

@@ -1,0 +1,10 @@
+package schedules
+
+import (
+	"testing"
+
+	"github.com/distlock/distlock-go/core/locktest"
+)
+
+// TestMain fails if goroutines or descriptors are left in the end.
+func TestMain(m *testing.M) { locktest.Main(m, nil) }
