@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -19,6 +20,7 @@ const trusted = term - term/100 - 2*time.Millisecond
 // A fake is a backend with leases and one object a name, whose requests can be
 // delayed, refused and lost.
 type fake struct {
+	term    time.Duration // instead of the usual one, if not 0
 	mu      sync.Mutex
 	owners  map[string]*fakeClaim
 	last    uint64
@@ -45,6 +47,8 @@ type fakeClaim struct {
 	lost  func(error)
 }
 
+func (f *fake) lease() time.Duration { return cmp.Or(f.term, term) }
+
 type fakeClaimer struct {
 	*fake
 	name string
@@ -63,7 +67,7 @@ func (c fakeClaimer) Claim(ctx context.Context) (Claim, error) {
 		return nil, core.ErrNotAcquired
 	}
 	c.last += 10
-	claim := &fakeClaim{fake: c.fake, name: c.name, token: c.last, from: from, until: time.Now().Add(term), spare: 5}
+	claim := &fakeClaim{fake: c.fake, name: c.name, token: c.last, from: from, until: time.Now().Add(c.lease()), spare: 5}
 	if c.owners == nil {
 		c.owners = map[string]*fakeClaim{}
 	}
@@ -72,7 +76,7 @@ func (c fakeClaimer) Claim(ctx context.Context) (Claim, error) {
 }
 
 func (c *fakeClaim) Token() uint64                     { return c.token }
-func (c *fakeClaim) Lease() (time.Time, time.Duration) { return c.from, term }
+func (c *fakeClaim) Lease() (time.Time, time.Duration) { return c.from, c.fake.lease() }
 func (c *fakeClaim) Watch(lost func(error))            { c.fake.mu.Lock(); c.lost = lost; c.fake.mu.Unlock() }
 
 func (c *fakeClaim) Succeed() (Claim, bool) {
@@ -127,7 +131,7 @@ func (f *fake) Renew(ctx context.Context, claims []Claim) []error {
 		case f.owners[c.name] != c || !time.Now().Before(c.until):
 			errs[i] = core.ErrLost
 		default:
-			c.until = time.Now().Add(term)
+			c.until = time.Now().Add(f.lease())
 		}
 	}
 	return errs
