@@ -231,8 +231,8 @@ func (m *model) sever() int64 {
 // A trial drives a model and a server through the same operations.
 type trial struct {
 	*testing.T
+	*oracle
 	m      *model
-	client *goredis.Client
 	f      *family
 	keys   []string
 	rand   *rand.Rand
@@ -263,7 +263,7 @@ func (t *trial) failf(format string, args ...any) {
 func (t *trial) advance(us int64) {
 	t.m.now += us
 	ctx := context.Background()
-	t.client.MSet(ctx, "oracle:s", t.m.now/1e6, "oracle:us", t.m.now%1e6)
+	t.client.MSet(ctx, t.times+"s", t.m.now/1e6, t.times+"us", t.m.now%1e6)
 	if t.m.lock {
 		for _, h := range t.m.holders {
 			if h.until <= t.m.ms() {
@@ -429,37 +429,79 @@ func (t *trial) compare() {
 	}
 }
 
-func TestScriptsAgreeWithModel(t *testing.T) {
+// An oracle is a server whose scripts go by a clock that it has been given, with
+// subscribers for those who listen.
+type oracle struct {
+	client *goredis.Client
+	times  string // prefix of the keys of its clock
+	dialect
+}
+
+func newOracle(tb testing.TB) *oracle {
+	tb.Helper()
 	url := os.Getenv("DISTLOCK_TEST_REDIS")
 	if url == "" {
 		if os.Getenv("DISTLOCK_REQUIRE_SERVERS") == "1" {
-			t.Fatal("DISTLOCK_TEST_REDIS is not set")
+			tb.Fatal("DISTLOCK_TEST_REDIS is not set")
 		}
-		t.Skip("DISTLOCK_TEST_REDIS is not set: no server to test with")
+		tb.Skip("DISTLOCK_TEST_REDIS is not set: no server to test with")
 	}
 	o, err := goredis.ParseURL(url)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	client := goredis.NewClient(o)
-	defer client.Close()
-	run := newInst()
+	tb.Cleanup(func() { _ = client.Close() })
+	times := "oracle:" + newInst() + ":"
+	tb.Cleanup(func() { client.Del(context.Background(), times+"s", times+"us") })
 	d := dialect{
 		lease: modelLease, claim: modelClaim, wait: modelWait, retention: 86400_000,
-		channel: "oracle:" + run + ":n:", counts: true,
-		clock: "{redis.call('GET', 'oracle:s'), redis.call('GET', 'oracle:us')}",
+		channel: times + "n:", counts: true,
+		clock: fmt.Sprintf("{redis.call('GET', '%ss'), redis.call('GET', '%[1]sus')}", times),
 	}
 	sub := client.Subscribe(context.Background(), d.channel+"a1", d.channel+"b2")
-	defer sub.Close()
+	tb.Cleanup(func() { _ = sub.Close() })
 	for range 2 {
 		if _, err := sub.Receive(context.Background()); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	go func() { // It only has to listen.
 		for range sub.Channel() {
 		}
 	}()
+	return &oracle{client, times, d}
+}
+
+// try runs a trial of so many steps, all of which follow from the seed.
+func (o *oracle) try(t *testing.T, kind string, seed uint64, steps int) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(seed, 1))
+	tr := &trial{T: t, oracle: o, f: o.family(kind), rand: r, tokens: make(map[string]string)}
+	tr.keys = keysSlice(o.times + "{" + kind + strconv.FormatUint(seed, 10) + "}")
+	tr.m = &model{
+		now: time.Now().UnixMicro(), lock: kind == "lock", holders: make(map[string]*modelHolder),
+		alive: make(map[string]int64), listening: map[string]bool{"a1": true, "b2": true}, lapsed: make(map[string]bool),
+	}
+	for _, inst := range oracleInsts {
+		for i := range 5 {
+			form := []string{"w-", "r-", "rs"}[r.IntN(3)]
+			if seed%2 == 0 && kind == "shared" {
+				form = "rs"
+			} else if form == "rs" {
+				form = "r-"
+			}
+			tr.tokens[inst+"|"+strconv.Itoa(i)] = form + []string{"1", "1", "1", "0"}[r.IntN(4)]
+		}
+	}
+	defer o.client.Del(context.Background(), tr.keys...)
+	for range steps {
+		tr.step()
+	}
+}
+
+func TestScriptsAgreeWithModel(t *testing.T) {
+	o := newOracle(t)
 	rounds := 20
 	if testing.Short() {
 		rounds = 5
@@ -467,32 +509,25 @@ func TestScriptsAgreeWithModel(t *testing.T) {
 	for _, kind := range []string{"lock", "shared"} {
 		t.Run(kind, func(t *testing.T) {
 			for seed := range rounds {
-				r := rand.New(rand.NewPCG(uint64(seed), 1))
-				tr := &trial{T: t, client: client, f: d.family(kind), rand: r, tokens: make(map[string]string)}
-				tr.keys = keysSlice("oracle:{" + run + kind + strconv.Itoa(seed) + "}")
-				tr.m = &model{
-					now: time.Now().UnixMicro(), lock: kind == "lock", holders: make(map[string]*modelHolder),
-					alive: make(map[string]int64), listening: map[string]bool{"a1": true, "b2": true}, lapsed: make(map[string]bool),
-				}
-				for _, inst := range oracleInsts {
-					for i := range 5 {
-						form := []string{"w-", "r-", "rs"}[r.IntN(3)]
-						if seed%2 == 0 && kind == "shared" {
-							form = "rs"
-						} else if form == "rs" {
-							form = "r-"
-						}
-						tr.tokens[inst+"|"+strconv.Itoa(i)] = form + []string{"1", "1", "1", "0"}[r.IntN(4)]
-					}
-				}
-				for range 150 {
-					tr.step()
-				}
-				client.Del(context.Background(), tr.keys...)
+				o.try(t, kind, uint64(seed), 150)
 			}
-			client.Del(context.Background(), "oracle:s", "oracle:us")
 		})
 	}
+}
+
+// FuzzScripts is the same for as many seeds as there is time for.
+func FuzzScripts(f *testing.F) {
+	o := newOracle(f)
+	for seed := range uint64(4) {
+		f.Add(seed, seed%2 == 0)
+	}
+	f.Fuzz(func(t *testing.T, seed uint64, lock bool) {
+		kind := "shared"
+		if lock {
+			kind = "lock"
+		}
+		o.try(t, kind, seed, 40)
+	})
 }
 
 func keysSlice(state string) []string {
