@@ -21,6 +21,7 @@ type store struct {
 	holders []*entry
 	waiters []*entry
 	over    map[ticket]bool // released; with tombstones also before it came
+	given   map[ticket]bool // the same, for the judge: no restart forgets it
 	heldOff time.Time       // no grants before, by the server's clock
 	wake    map[chan struct{}]bool
 	pushed  map[ticket]chan struct{}
@@ -45,7 +46,7 @@ const claimTerm = term / 2
 func newStore(s Schedule) *store {
 	return &store{
 		Schedule: s, plan: s.plan(), began: time.Now(),
-		over: make(map[ticket]bool), wake: make(map[chan struct{}]bool), pushed: make(map[ticket]chan struct{}),
+		over: make(map[ticket]bool), given: make(map[ticket]bool), wake: make(map[chan struct{}]bool), pushed: make(map[ticket]chan struct{}),
 	}
 }
 
@@ -87,7 +88,7 @@ func (s *store) poll(t ticket) (token uint64, granted bool) {
 	if len(s.waiters) == 0 && s.fits(t) {
 		return s.grant(t, term).token, true
 	}
-	s.waiters = append(s.waiters, &entry{ticket: t, until: s.now().Add(term), late: s.over[t]})
+	s.waiters = append(s.waiters, &entry{ticket: t, until: s.now().Add(term), late: s.given[t]})
 	return 0, false
 }
 
@@ -101,7 +102,7 @@ func (s *store) release(t ticket) bool {
 		s.holders = s.holders[1:]
 	}
 	had := find(s.holders, t) != nil || find(s.waiters, t) != nil || s.over[t]
-	s.over[t] = true
+	s.over[t], s.given[t] = true, true
 	delete(s.pushed, t)
 	same := func(e *entry) bool { return e.ticket == t }
 	s.holders = slices.DeleteFunc(s.holders, same)
@@ -174,7 +175,7 @@ func (s *store) grant(t ticket, d time.Duration) *entry {
 	if s.Defect == TokenRepeated && s.last%3 == 0 {
 		s.last--
 	}
-	e := &entry{ticket: t, until: s.now().Add(d), token: s.last, late: s.over[t]}
+	e := &entry{ticket: t, until: s.now().Add(d), token: s.last, late: s.given[t]}
 	s.holders = append(s.holders, e)
 	return e
 }
