@@ -32,6 +32,11 @@ func TestCancelAtEveryMoment(t *testing.T) {
 					for at := time.Duration(0); at < whole+2*step; at += step {
 						moments = append(moments, at)
 					}
+					if held { // A poll may come later than that.
+						for at := whole; at < 250*time.Millisecond; at += 5 * time.Millisecond {
+							moments = append(moments, at)
+						}
+					}
 					granted := 0
 					for _, at := range moments {
 						took, ok, err := s.cancelled(t, at, held)

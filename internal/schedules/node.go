@@ -20,6 +20,7 @@ type node struct {
 	ctx    context.Context // of all its seats; ends when it crashes
 	crash  context.CancelFunc
 	claims atomic.Int64
+	gaveUp atomic.Bool // the engine has told that it could not give something back
 
 	store  *store // unless it is memory
 	engine *driver.Engine
@@ -35,6 +36,11 @@ func (n *node) openEngine(s *store) error {
 		Renewer:        n,
 		ServerQueue:    n.Backend == Queue,
 		ReleaseTimeout: n.releaseTimeout(),
+		Observer: core.ObserverFunc(func(_ context.Context, ev core.Event) {
+			if ev.Type == core.EventGiveBackFailed {
+				n.gaveUp.Store(true)
+			}
+		}),
 	}
 	if n.Defect == NoBackstop {
 		cfg.Backstop = driver.Backstop{Min: time.Hour, Max: time.Hour}

@@ -224,13 +224,13 @@ func find(all []*entry, t ticket) *entry {
 
 // left returns the holds that nobody has reason to have when all seats have
 // finished: not those that the network delivered after they were given up, nor
-// those of nodes that ended without notice.
-func (s *store) left(dead func(node int) bool) (left []ticket) {
+// those of nodes that have an excuse.
+func (s *store) left(excused func(node int) bool) (left []ticket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tidy()
 	for _, e := range slices.Concat(s.holders, s.waiters) {
-		if !e.late && !dead(e.node) {
+		if !e.late && !excused(e.node) {
 			left = append(left, e.ticket)
 		}
 	}
