@@ -21,7 +21,7 @@ type store struct {
 	holders []*entry
 	waiters []*entry
 	over    map[ticket]bool // released; with tombstones also before it came
-	given   map[ticket]bool // the same, for the judge: no restart forgets it
+	given   map[ticket]bool // given up, or refused; for the judge, so no restart forgets it
 	heldOff time.Time       // no grants before, by the server's clock
 	wake    map[chan struct{}]bool
 	pushed  map[ticket]chan struct{}
@@ -63,6 +63,7 @@ func (s *store) claim(t ticket) (token uint64, granted bool) {
 		return e.token, true
 	}
 	if s.over[t] && s.tombstones || len(s.waiters) > 0 || !s.fits(t) {
+		s.given[t] = true // If it is delivered again, nobody waits for the answer.
 		return 0, false
 	}
 	return s.grant(t, term).token, true
