@@ -16,7 +16,7 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("DISTLOCK_FILE_HOLD"); dir != "" {
 		holdForever(dir)
 	}
-	locktest.Main(m, func(dir string, o core.Observer) (core.Provider, error) {
+	locktest.Main(locktest.Tidy(m), func(dir string, o core.Observer) (core.Provider, error) {
 		if there, ok := strings.CutPrefix(dir, "remote:"); ok {
 			return newRemote(there, &Options{Observer: o})
 		}

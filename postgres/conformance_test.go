@@ -13,7 +13,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	locktest.Main(m, func(url string, o core.Observer) (core.Provider, error) {
+	locktest.Main(locktest.Tidy(m), func(url string, o core.Observer) (core.Provider, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		return postgres.Open(ctx, url, &postgres.Options{Observer: o})

@@ -1,11 +1,37 @@
 package locktest
 
 import (
+	"fmt"
 	"os"
 	"runtime"
 	"strings"
 	"time"
 )
+
+// Tidy returns m with a Run that fails if the tests have passed but have left
+// behind goroutines or, on Linux, descriptors, and so connections, that were not
+// there before; it tells which. A package says so in its TestMain:
+//
+//	os.Exit(locktest.Tidy(m).Run())
+//	locktest.Main(locktest.Tidy(m), open)
+func Tidy(m interface{ Run() int }) interface{ Run() int } { return tidy{m} }
+
+type tidy struct{ m interface{ Run() int } }
+
+// Run runs the tests.
+func (t tidy) Run() int {
+	before := takeCensus()
+	code := t.m.Run()
+	if code != 0 {
+		return code
+	}
+	left := leftovers(before, patience)
+	if left == nil {
+		return 0
+	}
+	fmt.Printf("the tests have ended, and this is left:\n\n%s\n", strings.Join(left, "\n\n"))
+	return 1
+}
 
 // A census is what a process has: its goroutines, by their numbers, and its open
 // files, by descriptor, where the system lists them.

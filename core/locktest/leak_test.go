@@ -37,3 +37,17 @@ func TestLeavesNothing(t *testing.T) {
 		t.Error("a descriptor that was closed is left")
 	}
 }
+
+// Tidy fails a run that has passed, and no other.
+func TestTidy(t *testing.T) {
+	if code := Tidy(run(0)).Run(); code != 0 {
+		t.Errorf("the code of a run that has passed is %d", code)
+	}
+	if code := Tidy(run(2)).Run(); code != 2 {
+		t.Errorf("the code of a run that has failed with 2 is %d", code)
+	}
+}
+
+type run int
+
+func (r run) Run() int { return int(r) }

@@ -16,26 +16,14 @@ import (
 // suite has started, and carries Harness.Process.
 const processVariable = "DISTLOCK_LOCKTEST_PROCESS"
 
-// Main is the TestMain of a package. It runs the tests and exits; if they have
-// passed, and goroutines or, on Linux, descriptors are left that were not there
-// before, it tells which and fails.
-//
-// In a package that sets Harness.Process the suite starts the test binary again
-// as a second process; in that one Main opens a provider with open, which is given
-// Harness.Process and an observer, and does what the suite says. In another
-// package open may be nil.
+// Main is the TestMain of a package that sets Harness.Process. It runs the tests
+// and exits. The suite starts the test binary again as a second process; in that
+// one Main opens a provider with open, which is given Harness.Process and an
+// observer, and does what the suite says.
 func Main(m interface{ Run() int }, open func(process string, o core.Observer) (core.Provider, error)) {
 	process, second := os.LookupEnv(processVariable)
 	if !second {
-		before := takeCensus()
-		code := m.Run()
-		if code == 0 {
-			if left := leftovers(before, patience); left != nil {
-				fmt.Printf("the tests have ended, and this is left:\n\n%s\n", strings.Join(left, "\n\n"))
-				code = 1
-			}
-		}
-		os.Exit(code)
+		os.Exit(m.Run())
 	}
 	p, err := open(process, core.ObserverFunc(func(_ context.Context, ev core.Event) {
 		if ev.Type == core.EventWaiting {

@@ -10,7 +10,7 @@ import (
 	"github.com/distlock/distlock-go/core/locktest"
 )
 
-func TestMain(m *testing.M) { locktest.Main(m, dial) }
+func TestMain(m *testing.M) { locktest.Main(locktest.Tidy(m), dial) }
 
 // TestConformanceOverSockets runs the suite on a backend that other processes can
 // reach, so that the cases about these are tested here too.

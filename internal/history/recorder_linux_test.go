@@ -126,7 +126,7 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv("HISTORY_TEST_RECORD"); path != "" {
 		record(path)
 	}
-	locktest.Main(m, nil)
+	os.Exit(locktest.Tidy(m).Run())
 }
 
 // record fills a file from several goroutines until it is killed.

@@ -18,7 +18,6 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/distlock/distlock-go/core"
-	"github.com/distlock/distlock-go/core/locktest"
 	"github.com/distlock/distlock-go/internal/faultproxy"
 	"github.com/distlock/distlock-go/internal/judge"
 	"github.com/distlock/distlock-go/internal/testenv"
@@ -62,7 +61,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	locktest.Main(m, nil)
+	os.Exit(m.Run())
 }
 
 func chaosOptions() *redis.Options {
