@@ -121,12 +121,16 @@ func (e *elector) Wait(ctx context.Context, busy func(error)) (driver.Claim, err
 			return nil, ctx.Err()
 		case unavailable:
 			trouble = b.noMajority()
-			n.abandon()
 			patient := errors.Is(trouble, errQuarantine) || b.slow() && time.Since(begun) < e.l.opts.Timeout
 			if busy != nil && !patient {
+				n.abandon()
 				return nil, trouble
 			}
+			if !b.slow() || !e.l.peers[n.place].votes() {
+				n.abandon() // Servers that are only slow do not cost the place.
+			}
 			if sleep(ctx, pause/2+rand.N(pause)) != nil {
+				n.abandon()
 				return nil, trouble
 			}
 			pause = min(2*pause, time.Second)
