@@ -5,11 +5,8 @@ package redlocktest
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -211,53 +208,4 @@ func TestVotesThatAreLeftExpire(t *testing.T) {
 	if h.Err() == nil {
 		t.Error("the hold goes on with one vote of three")
 	}
-}
-
-// TestGiveBacksAndClaimsCross has two processes, each with several attempts at one
-// name at a time, over networks with delays that change: votes are given back late,
-// while the same process asks for them again. Nobody holds beside another, and a
-// holder keeps its votes.
-func TestGiveBacksAndClaimsCross(t *testing.T) {
-	t.Parallel()
-	w := newWired(t, 3)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-	defer cancel()
-	var all sync.WaitGroup
-	var held atomic.Int64
-	var last atomic.Pointer[core.Handle]
-	for range 2 {
-		p := w.open(t)
-		for range 3 {
-			all.Go(func() {
-				for ctx.Err() == nil {
-					h, err := p.NewLock("a").TryAcquire(ctx)
-					if err != nil {
-						continue
-					}
-					held.Add(1)
-					// The new one is asked last: that the old one said it holds is no lie then.
-					if other := last.Swap(&h); other != nil && (*other).Err() == nil && h.Err() == nil {
-						t.Errorf("token %d holds beside %d", h.Token(), (*other).Token())
-					}
-					time.Sleep(rand.N(20 * time.Millisecond))
-					if err := h.Release(context.Background()); err != nil && strings.Contains(err.Error(), "servers still had it") {
-						t.Errorf("a vote was taken from its holder: %v", err)
-					}
-				}
-			})
-		}
-	}
-	all.Go(func() {
-		for ; ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
-			for _, wire := range w.wires {
-				wire.SetDelay(faultproxy.Up, rand.N(30*time.Millisecond))
-				wire.SetDelay(faultproxy.Down, rand.N(30*time.Millisecond))
-			}
-		}
-	})
-	all.Wait()
-	if held.Load() == 0 {
-		t.Error("nobody ever held")
-	}
-	t.Logf("%d holds", held.Load())
 }
