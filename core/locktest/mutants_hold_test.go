@@ -80,7 +80,7 @@ var holdMutants = []mutant{
 						return h, err
 					}
 					select {
-					case <-time.After(time.Millisecond):
+					case <-time.After(10 * time.Millisecond): // Hardly one looks in the moment in which the lock is free.
 					case <-ctx.Done():
 						return nil, errors.Join(err, ctx.Err())
 					}
