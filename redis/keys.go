@@ -78,7 +78,7 @@ func escape(name string) string {
 	for cut > 0 && !utf8.RuneStart(s[cut]) {
 		cut--
 	}
-	if i := strings.LastIndexByte(s[:cut], '%'); i > cut-3 {
+	if i := strings.LastIndexByte(s[:cut], '%'); i >= 0 && i > cut-3 {
 		cut = i
 	}
 	sum := sha256.Sum256([]byte(name))
