@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -108,9 +109,6 @@ func TestBellOutOfOrder(t *testing.T) {
 	for name, harm := range map[string]func(t *testing.T, dir string, q *Provider){
 		"truncated": func(t *testing.T, dir string, _ *Provider) {
 			t.Helper()
-			if os.Getenv("DISTLOCK_TEST_QEMU") != "" {
-				t.Skip("qemu does not tell where a fault was")
-			}
 			if err := os.Truncate(mainPath(dir, core.KindLock, "a"), 0); err != nil {
 				t.Fatal(err)
 			}
@@ -124,6 +122,9 @@ func TestBellOutOfOrder(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if os.Getenv("DISTLOCK_TEST_QEMU") != "" && runtime.GOARCH != "386" {
+				t.Skip("qemu does not tell where a fault was")
+			}
 			dir := t.TempDir()
 			p, q := provider(t, dir, nil), provider(t, dir, nil)
 			for range 5 {
