@@ -5,8 +5,11 @@ package redlocktest
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -208,4 +211,55 @@ func TestVotesThatAreLeftExpire(t *testing.T) {
 	if h.Err() == nil {
 		t.Error("the hold goes on with one vote of three")
 	}
+}
+
+// TestGiveBacksAndClaimsCross has two processes, each with several attempts at one
+// name at a time, over networks with delays that change: votes are given back late,
+// while the same process asks for them again. Nobody holds beside another, and a
+// holder keeps its votes.
+func TestGiveBacksAndClaimsCross(t *testing.T) {
+	t.Parallel()
+	w := newWired(t, 3)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	enough := time.Now().Add(3 * time.Second)
+	var all sync.WaitGroup
+	var held atomic.Int64
+	var last atomic.Pointer[core.Handle]
+	for range 2 {
+		p := w.open(t)
+		for range 3 {
+			all.Go(func() {
+				for ctx.Err() == nil {
+					h, err := p.NewLock("a").TryAcquire(ctx)
+					if err != nil {
+						continue
+					}
+					held.Add(1)
+					// The new one is asked last: that the old one said it holds is no lie then.
+					if other := last.Swap(&h); other != nil && (*other).Err() == nil && h.Err() == nil {
+						t.Errorf("token %d holds beside %d", h.Token(), (*other).Token())
+					}
+					time.Sleep(rand.N(20 * time.Millisecond))
+					if err := h.Release(context.Background()); err != nil && strings.Contains(err.Error(), "servers still had it") {
+						t.Errorf("a vote was taken from its holder: %v", err)
+					}
+				}
+			})
+		}
+	}
+	all.Go(func() {
+		defer cancel()
+		for ; ctx.Err() == nil && (held.Load() < 5 || time.Now().Before(enough)); time.Sleep(20 * time.Millisecond) {
+			for _, wire := range w.wires {
+				wire.SetDelay(faultproxy.Up, rand.N(30*time.Millisecond))
+				wire.SetDelay(faultproxy.Down, rand.N(30*time.Millisecond))
+			}
+		}
+	})
+	all.Wait()
+	if held.Load() == 0 {
+		t.Error("nobody ever held")
+	}
+	t.Logf("%d holds", held.Load())
 }
