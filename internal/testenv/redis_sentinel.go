@@ -64,7 +64,7 @@ func (s *RedisSentinel) start(ctx context.Context, cfg RedisSentinelConfig) erro
 		return err
 	}
 	s.Replicas, err = startAll(cfg.Replicas, func() (*Redis, error) {
-		return startRedis(ctx, cfg.RedisConfig, []string{"--replicaof", "127.0.0.1 " + strconv.Itoa(s.Primary.Port())})
+		return startRedis(ctx, cfg.RedisConfig, []string{"--replicaof", "127.0.0.1", strconv.Itoa(s.Primary.Port())})
 	})
 	if err != nil {
 		return err
