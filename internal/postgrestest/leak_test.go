@@ -27,6 +27,7 @@ func server(t testing.TB, cfg testenv.PostgresConfig) *testenv.Postgres {
 			return // The test has ended the server, and its locks with it.
 		}
 		defer func() { _ = c.Close(context.Background()) }()
+		exec(t, c, "select set_config(name, '0', false) from pg_settings where name in ('statement_timeout', 'idle_session_timeout')")
 		if query[bool](t, c, "select pg_is_in_recovery()") {
 			return
 		}
