@@ -74,7 +74,7 @@ func TestPlantedDefectsAreFound(t *testing.T) {
 		},
 		"tokens that begin anew": {
 			"redis", "redis/script/lock_acquire.lua",
-			[]string{"local fence = at[1] * 1000000 + at[2]\n  local last = redis.call('GET', KEYS[3])\n", "local fence = 1000000 - at[2]\n  local last = false\n"},
+			[]string{"    return clock\n", "    return {1, 1000000 - at[2], now}\n"},
 			func(r Report) bool { return r.Regressions > 0 },
 		},
 		"a session's death is told to nobody": {
