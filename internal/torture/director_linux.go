@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -230,14 +228,10 @@ func (d *director) kill() error {
 	for _, arena := range d.arenas {
 		over = append(over, arena.Dooming())
 	}
-	// It may have been stopped, or cut off, and not have noticed yet.
-	unaware := max(4*d.place.lease, d.place.bound)
-	at := history.Now() - int64(unaware)
+	at := history.Now()
 	err := a.cmd.Process.Kill()
 	_ = a.cmd.Wait()
-	if !unwritten(a.job.History) {
-		err = errors.Join(err, history.MarkKilled(a.job.History, at))
-	}
+	err = errors.Join(err, d.noteKill(a, at))
 	for i, arena := range d.arenas {
 		arena.Kill(seats)
 		over[i]()
@@ -308,28 +302,4 @@ func (d *director) start(a *actor) error {
 	a.cmd.Stderr = os.Stderr
 	a.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return a.cmd.Start()
-}
-
-// unwritten reports whether a process was killed before it could begin.
-func unwritten(path string) bool {
-	info, err := os.Stat(path)
-	return errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
-}
-
-// check has the histories of all objects checked: whether any locks that keep
-// their promises could have let their users see what these saw.
-func (d *director) check() error {
-	ops, err := history.Read(slices.DeleteFunc(d.records, unwritten)...)
-	if err != nil {
-		return err
-	}
-	d.report.Operations = len(ops)
-	for i, ops := range history.ByObject(ops) {
-		o := d.Objects[i]
-		err := history.Check(history.Object{Name: o.Name, Kind: o.rules(), Limit: o.Limit, Tokens: history.Fencing}, ops, time.Minute)
-		if err != nil {
-			d.report.Histories = append(d.report.Histories, fmt.Sprintf("%s %s: %v", o.Kind, o.Name, err))
-		}
-	}
-	return nil
 }
