@@ -39,7 +39,7 @@ func (q *queue) acquire(ctx context.Context, l waiter, busy func(error)) (driver
 	if err == nil || ctx.Err() != nil || !errors.Is(err, core.ErrNotAcquired) && !q.worthWaiting(err) {
 		return c, err
 	}
-	ctx, cancel := q.untilClosed(ctx) // An acquire that has not had to wait comes without.
+	ctx, cancel := q.engine.UntilClosed(ctx) // An acquire that has not had to wait comes without.
 	defer cancel()
 	if !errors.Is(err, core.ErrNotAcquired) {
 		busy(err) // Others need not wait for the outcome of this attempt.
@@ -58,16 +58,6 @@ func (q *queue) acquire(ctx context.Context, l waiter, busy func(error)) (driver
 		if !errors.Is(err, errRoom) {
 			return c, err
 		}
-	}
-}
-
-// untilClosed returns a copy of ctx that ends also when the provider is closed.
-func (q *queue) untilClosed(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	unhook := context.AfterFunc(q.engine.Context(), func() { cancel(core.ErrClosed) })
-	return ctx, func() {
-		unhook()
-		cancel(nil)
 	}
 }
 

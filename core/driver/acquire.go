@@ -80,7 +80,7 @@ func (a *attempt) lineUp(ctx context.Context) error {
 	if a.turn = e.lines.TryEnter(a.key(), req); a.turn != nil {
 		return nil
 	}
-	waiting, stop := e.untilClosed(ctx)
+	waiting, stop := e.UntilClosed(ctx)
 	defer stop()
 	turn, err := e.lines.Enter(waiting, a.key(), req, func() {
 		if !a.try {
@@ -118,7 +118,7 @@ func (a *attempt) claim(ctx context.Context) (Claim, error) {
 	}
 	waiting := ctx
 	if !a.engine.cfg.BoundsItself {
-		w, stop := a.engine.untilClosed(ctx)
+		w, stop := a.engine.UntilClosed(ctx)
 		defer stop()
 		waiting = w
 	}

@@ -23,8 +23,10 @@ type bound struct {
 	stopped bool
 }
 
-// untilClosed returns a copy of ctx that ends also when Close begins.
-func (e *Engine) untilClosed(ctx context.Context) (context.Context, context.CancelFunc) {
+// UntilClosed returns a copy of ctx that ends also when Close begins, for a backend
+// that is given the caller's own ([Config.BoundsItself]). The function returned frees
+// what that takes.
+func (e *Engine) UntilClosed(ctx context.Context) (context.Context, context.CancelFunc) {
 	b := &bound{Context: ctx, closing: e.ctx}
 	return b, b.stop
 }

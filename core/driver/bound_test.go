@@ -27,7 +27,7 @@ func TestBoundEnds(t *testing.T) {
 				t.Fatal(err)
 			}
 			parent, cancel := context.WithCancelCause(context.Background())
-			ctx, stop := e.untilClosed(parent)
+			ctx, stop := e.UntilClosed(parent)
 			if asked {
 				select {
 				case <-ctx.Done():
@@ -94,7 +94,7 @@ func TestUninterrupted(t *testing.T) {
 		ctx  context.Context
 		want bool
 	}{{context.Background(), true}, {cancelled, false}} {
-		wait, stop := e.untilClosed(c.ctx)
+		wait, stop := e.UntilClosed(c.ctx)
 		release, stop2 := e.forRelease(c.ctx)
 		for _, ctx := range []context.Context{c.ctx, wait, release} {
 			if got := Uninterrupted(ctx); got != c.want {
