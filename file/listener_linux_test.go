@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -140,5 +141,38 @@ func TestBellOutOfOrder(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// An unlock that has seen only a bell asked for does not clear the wish of another
+// sleeper that comes at that moment: that one would sleep on.
+func TestRequestsAreClearedOnlyWhenSeen(t *testing.T) {
+	p := provider(t, t.TempDir(), nil)
+	lf, err := p.files.get(newObject(core.KindLock, "a").main, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.files.put(lf)
+	const rounds = 100_000
+	var begun, asked atomic.Int64
+	go func() { // It asks at the same moment, on another processor if there is one.
+		for i := int64(1); i <= rounds; i++ {
+			for begun.Load() < i {
+				runtime.Gosched()
+			}
+			lf.ask(byEvent)
+			asked.Store(i)
+		}
+	}()
+	for i := int64(1); i <= rounds; i++ {
+		lf.ask(byBell)
+		begun.Store(i)
+		seen := lf.asked()
+		for asked.Load() < i {
+			runtime.Gosched()
+		}
+		if left := lf.asked(); (seen|left)&byEvent == 0 {
+			t.Fatalf("round %d: the unlock saw %b, %b was left: the request to be told by an event is gone", i, seen, left)
+		}
 	}
 }

@@ -129,31 +129,38 @@ func (lf *lockfile) unlock() {
 	lf.ring()
 }
 
-// ring wakes those who sleep until the file is unlocked. They ask for it anew
-// before each attempt, so the request is cleared before the bell. It is cleared in
-// one step with the look at it: one that comes in between, of another way to be told,
-// would be lost.
+// ring wakes those who sleep until the file is unlocked.
 func (lf *lockfile) ring() {
-	var how uint64 = byEvent
-	if lf.page.Mapped() {
-		err := lf.page.Do(func() {
-			for how = lf.page.Load(atWaiting); how != 0 && !lf.page.CompareAndSwap(atWaiting, how, 0); {
-				how = lf.page.Load(atWaiting)
-			}
-			if how&byBell != 0 {
-				lf.page.Strike(atBell)
-			}
-		})
-		if err != nil {
-			how = byEvent
-		}
-	}
+	how := lf.asked()
 	if how&byBell != 0 {
 		lf.page.Wake(atBell)
 	}
 	if how&byEvent != 0 {
 		lf.f.Ring()
 	}
+}
+
+// asked returns how those who sleep want to be told, and strikes the bell if that
+// is one way. They ask for it anew before each attempt, so the request is cleared
+// before they are told; and in one step with the look at it: one that comes in
+// between, of another way to be told, would be lost.
+func (lf *lockfile) asked() uint64 {
+	if !lf.page.Mapped() {
+		return byEvent
+	}
+	var how uint64
+	err := lf.page.Do(func() {
+		for how = lf.page.Load(atWaiting); how != 0 && !lf.page.CompareAndSwap(atWaiting, how, 0); {
+			how = lf.page.Load(atWaiting)
+		}
+		if how&byBell != 0 {
+			lf.page.Strike(atBell)
+		}
+	})
+	if err != nil {
+		return byEvent
+	}
+	return how
 }
 
 // stands returns nil while the path names this file, and errReplaced once it is
