@@ -78,6 +78,11 @@ fuzz-each:
 		for t in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$f); do echo "fuzz $$f $$t"; \
 			$(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./$$(dirname $$f); done; done
 
+.PHONY: chart
+chart: testenv ## Run the contests with peers, and draw docs/benchmarks.svg (about 5 minutes, on a quiet machine)
+	$(TESTENV) -- bash internal/bench/contests.sh | tee $(CACHE)/bench.txt
+	$(GO) run ./internal/bench/cmd/chart docs < $(CACHE)/bench.txt
+
 .PHONY: torture
 torture: ## Kill and stop processes and servers at work, and see whether anybody is misled (BACKEND=, FOR=)
 	@$(GO) build -o $(CACHE)/torture ./internal/torture/cmd/torture
