@@ -92,8 +92,8 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	err = errors.Join(kerr, r.stop())
 	rep.Holds, rep.Losses = r.arena.Holds.Load(), r.arena.Losses.Load()
 	rep.Violations, rep.Explained, rep.Open = r.arena.Verdict()
-	rep.Regressions, rep.Failures = r.arena.Behind.Load(), r.arena.Failures.Load()
-	rep.FirstFailure = r.arena.FirstFailure()
+	rep.Regressions, rep.Failures = r.arena.Behind.Load(), r.arena.Failed.Count()
+	rep.FirstFailure = r.arena.Failed.First()
 	return rep, err
 }
 

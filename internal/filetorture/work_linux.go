@@ -65,7 +65,7 @@ func fight(arena *judge.Arena, p *file.Provider, job Job, seat int) {
 		case strings.Contains(err.Error(), "removed or replaced"):
 			arena.Losses.Add(1) // The hold was lost before it had begun.
 		default:
-			arena.Fail(err)
+			arena.Failed.Add(err)
 		}
 		if rand.IntN(4) == 0 {
 			time.Sleep(rand.N(2 * time.Millisecond))
@@ -106,6 +106,6 @@ func inside(arena *judge.Arena, job Job, h core.Handle, seat int, shared bool) {
 	}
 	err := h.Release(context.Background())
 	if err != nil && !errors.Is(err, core.ErrLost) {
-		arena.Fail(err)
+		arena.Failed.Add(err)
 	}
 }

@@ -75,6 +75,17 @@ func TestRules(t *testing.T) {
 		{"taken after the loss, told late", lock, true, []Op{
 			ok(Acquire, 1, 0, 10, 1), {Seat: 1, Action: Lost, Call: 12, Return: 90}, ok(Acquire, 2, 15, 19, 2),
 		}},
+		{"lost before the acquire returned, and taken before that", lock, true, []Op{
+			ok(Acquire, 1, 0, 50, 1), {Seat: 1, Action: Lost, Call: 10, Return: 90}, ok(Acquire, 2, 15, 19, 2),
+		}},
+		{"granted late and lost at once, after another hold", lock, true, []Op{
+			ok(Acquire, 2, 1, 5, 1), ok(Release, 2, 30, 35, 0),
+			ok(Acquire, 1, 0, 50, 2), {Seat: 1, Action: Lost, Call: 10, Return: 90}, ok(Acquire, 3, 55, 60, 3),
+		}},
+		{"lost before the acquire returned, but not before it was taken", lock, false, []Op{
+			ok(Acquire, 1, 0, 50, 1), {Seat: 1, Action: Lost, Call: 20, Return: 90}, ok(Acquire, 2, 15, 19, 2),
+			ok(Release, 2, 60, 61, 0),
+		}},
 		{"a loss of nothing", lock, true, []Op{at(Lost, 1, 5), ok(Acquire, 1, 10, 20, 1)}},
 		{"released and found gone", lock, true, []Op{
 			ok(Acquire, 1, 0, 10, 1), ok(Acquire, 2, 15, 19, 2), without(ok(Release, 1, 20, 30, 0), Gone),
@@ -230,10 +241,11 @@ type run struct {
 	holders map[uint64]bool // seat: shared
 	resting []uint64
 	last    map[uint64]int64 // when a seat's last operation returned
+	granted map[uint64]int   // the index of its last acquire
 }
 
 func newRun(object Object, seed uint64, seats int) *run {
-	r := &run{object: object, rng: rand.New(rand.NewPCG(seed, 1)), holders: make(map[uint64]bool), last: make(map[uint64]int64)}
+	r := &run{object: object, rng: rand.New(rand.NewPCG(seed, 1)), holders: make(map[uint64]bool), last: make(map[uint64]int64), granted: make(map[uint64]int)}
 	for seat := range seats {
 		r.resting = append(r.resting, uint64(seat+1))
 	}
@@ -280,6 +292,7 @@ func (r *run) begin() {
 	}
 	r.token++
 	op.Token = r.token
+	r.granted[seat] = len(r.ops)
 	r.ops = append(r.ops, op)
 	r.holders[seat] = op.Shared
 	r.resting[i] = r.resting[len(r.resting)-1]
@@ -295,6 +308,13 @@ func (r *run) end(next *uint64) {
 		op.Outcome = Unknown
 	case 1:
 		op.Action, op.Outcome = Lost, Unknown
+		if r.rng.IntN(2) == 0 { // Its acquire returns after that.
+			grant := &r.ops[r.granted[seat]]
+			grant.Return = r.clock + r.rng.Int64N(100)
+			op.Call, op.Return = r.clock, grant.Return+1
+			*next++
+			seat = *next
+		}
 	case 2:
 		op.Action, op.Outcome, op.Return = Crash, Unknown, Never
 		*next++

@@ -26,6 +26,9 @@ const pieceSize = 64
 //     cannot have been granted before: it would hold at T, since it ends after
 //     it has returned, and there is no room.
 //
+// A hold that may have ended before its acquire has returned is never certain, and
+// may have been before T or after it: there is no cut while it may come about.
+//
 // In both cases the state after T does not depend on what explains it: the
 // holders are those that are certain, and the tokens those of the acquires that
 // have returned. If a piece is illegal then those after it mean nothing, so they
@@ -34,7 +37,12 @@ func (o Object) cut(moves []move) []piece {
 	if o.Strict {
 		return []piece{{moves: moves}}
 	}
-	c := cutter{object: o, pieces: []piece{{}}, certain: make(map[int]holder)}
+	c := cutter{object: o, pieces: []piece{{}}, certain: make(map[int]holder), loose: make(map[int]bool)}
+	for _, m := range moves {
+		if m.loose() {
+			c.loose[m.hold] = true
+		}
+	}
 	events := events(moves)
 	for i, e := range events {
 		c.apply(e)
@@ -57,7 +65,7 @@ func events(moves []move) []event {
 	for i := range moves {
 		m := &moves[i]
 		if m.does == free {
-			all = append(all, event{m.call, 2, m})
+			all = append(all, event{m.ret, 2, m})
 			continue
 		}
 		all = append(all, event{m.call, 0, m}, event{m.ret, 1, m})
@@ -74,6 +82,8 @@ type cutter struct {
 	pieces  []piece
 	certain map[int]holder // by the number of the hold
 	shared  int            // how many of them are
+	loose   map[int]bool   // holds that may end before their acquire returns
+	open    int            // of these, those that may come about
 	pending int            // moves that have begun and not ended
 	tokens  state          // those of moves that have ended
 	unsure  uint64         // the greatest token of a write of unknown outcome
@@ -84,6 +94,9 @@ type cutter struct {
 func (c *cutter) apply(e event) {
 	m := e.m
 	switch {
+	case m.does == free && c.loose[m.hold]:
+		c.open--
+		c.keep(m)
 	case m.does == free:
 		if h, ok := c.certain[m.hold]; ok && h.shared {
 			c.shared--
@@ -97,11 +110,14 @@ func (c *cutter) apply(e event) {
 		}
 	case e.rank == 0:
 		c.pending++
+		if m.does == take && c.loose[m.hold] {
+			c.open++
+		}
 	default:
 		c.pending--
 		c.keep(m)
 		h := holder{m.seat, m.op.Shared}
-		if m.does == take {
+		if m.does == take && !c.loose[m.hold] {
 			c.certain[m.hold] = h
 			if h.shared {
 				c.shared++
@@ -120,7 +136,7 @@ func (c *cutter) keep(m *move) {
 
 // safe reports whether the history may be cut here.
 func (c *cutter) safe() bool {
-	if len(c.pieces[len(c.pieces)-1].moves) < pieceSize {
+	if len(c.pieces[len(c.pieces)-1].moves) < pieceSize || c.open > 0 {
 		return false
 	}
 	if c.pending == 0 {

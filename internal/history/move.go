@@ -23,6 +23,11 @@ type move struct {
 	hold int
 }
 
+// loose reports whether a free, of a history that is not strict, may come about
+// at several instants: not before its call, and at the latest with the return of
+// the acquire.
+func (m move) loose() bool { return m.does == free && m.ret > m.call }
+
 type effect uint8
 
 const (
@@ -41,6 +46,10 @@ const (
 // reason an acquire of which it is not known whether it has happened is taken not
 // to have, and a refusal needs no explanation. That leaves nothing to guess, and
 // a hold lasts exactly from the instant of its grant to a known time.
+//
+// Unless that time is before the return of the acquire, as that of a loss may be
+// which was told late. The grant may have been later than that, and then the hold
+// may have ended at once: see [move.loose].
 //
 // A strict history keeps all of these, because each may explain a refusal. An
 // acquire of unknown outcome is then a hold of nobody's, that ends some time.
@@ -163,7 +172,7 @@ func (a *account) leave(op, grant Op, hold int) {
 		m.ret = Never
 	}
 	if !a.object.Strict {
-		m.ret = m.call
+		m.ret = max(m.call, grant.Return)
 	}
 	a.add(m)
 }

@@ -18,25 +18,32 @@ const maxCases = 1 << 20 // The file of the arena has holes where none are.
 
 // An Arena is the memory that the processes share. It outlives any of them.
 type Arena struct {
-	Stop     atomic.Uint32
-	Calm     atomic.Uint32 // 1: the torment is over, and nothing may fail any more
-	Cases    atomic.Uint32
-	High     atomic.Uint64 // the greatest token so far
-	Alone    atomic.Uint64 // the greatest token of one who may not share
-	Epoch    atomic.Uint64 // odd while somebody is being killed
-	Inside   atomic.Uint64 // seats that are in
-	Shared   atomic.Uint64 // those of them that are readers
-	Holds    atomic.Uint64
-	Losses   atomic.Uint64 // handles that said, on leaving, that the hold was lost
-	Behind   atomic.Uint64 // tokens that were not greater than all before
-	Failures atomic.Uint64 // acquires that failed for no good reason
-	Refused  atomic.Uint64 // acquires that a backend in trouble refused
-	Written  Register      // the resource that is guarded
-	Stops    atomic.Uint64 // who was inside has slept for longer than its lease
-	Misled   atomic.Uint64 // of these, was then told by its handle that it holds
-	Latest   atomic.Uint64 // the most nanoseconds after which it was told
-	failure  [256]byte
-	cases    [maxCases]Case
+	Stop    atomic.Uint32
+	Calm    atomic.Uint32 // 1: the torment is over, and nothing may fail any more
+	Cases   atomic.Uint32
+	High    atomic.Uint64 // the greatest token so far
+	Alone   atomic.Uint64 // the greatest token of one who may not share
+	Epoch   atomic.Uint64 // odd while somebody is being killed
+	Inside  atomic.Uint64 // seats that are in
+	Shared  atomic.Uint64 // those of them that are readers
+	Holds   atomic.Uint64
+	Losses  atomic.Uint64 // handles that said, on leaving, that the hold was lost
+	Behind  atomic.Uint64 // tokens that were not greater than all before
+	Failed  Complaints    // acquires that failed for no good reason
+	Shied   Complaints    // acquires that were refused when all was well again
+	Leaked  Complaints    // what processes have left behind in themselves
+	Refused atomic.Uint64 // acquires that a backend refused
+	Written Register      // the resource that is guarded
+	Stops   atomic.Uint64 // who was inside has slept for longer than its lease
+	Misled  atomic.Uint64 // of these, was then told by its handle that it holds
+	Woken   atomic.Int64  // the most nanoseconds from its waking until it was told
+	Waking  atomic.Int64  // and from when the machine let its process run
+	Latest  atomic.Int64  // the most nanoseconds until the end of a session was told
+	Excused atomic.Int64  // when a server's clock was set last: see its user
+
+	Woke [Seats]atomic.Int64 // when a seat's process was last woken that had slept past its lease
+
+	cases [maxCases]Case
 }
 
 // A Case is what one seat has found on entering: whom it may not be inside
@@ -66,6 +73,11 @@ func OpenArena(path string) (*Arena, error) {
 		return nil, fmt.Errorf("map the arena: %w", err)
 	}
 	return (*Arena)(unsafe.Pointer(&mem[0])), nil
+}
+
+// Close unmaps the memory. What is in the file stays.
+func (a *Arena) Close() error {
+	return unix.Munmap(unsafe.Slice((*byte)(unsafe.Pointer(a)), unsafe.Sizeof(*a)))
 }
 
 // Enter says that a seat is in, and opens a case if that may not be. limit is how
@@ -141,7 +153,9 @@ func (a *Arena) Leave(seat int) { a.Inside.And(^(uint64(1) << seat)) }
 func (a *Arena) Kill(seats uint64) {
 	for i := range min(a.Cases.Load(), maxCases) {
 		c := &a.cases[i]
-		c.Killed.Or(seats & c.Seats.Load() &^ c.Answered.Load())
+		if dead := seats & c.Seats.Load() &^ c.Answered.Load(); dead != 0 {
+			c.Killed.Or(dead)
+		}
 	}
 	a.Inside.And(^seats)
 }
@@ -158,6 +172,12 @@ func (a *Arena) Draw(token uint64, shared bool) bool {
 	return raise(&a.High, token)
 }
 
+// Raise raises a word to v.
+func Raise(w *atomic.Int64, v int64) {
+	for was := w.Load(); v > was && !w.CompareAndSwap(was, v); was = w.Load() {
+	}
+}
+
 // raise sets a word to v, and reports whether v is greater than what it was.
 func raise(w *atomic.Uint64, v uint64) bool {
 	for {
@@ -171,15 +191,24 @@ func raise(w *atomic.Uint64, v uint64) bool {
 	}
 }
 
-// Fail takes in the error of an acquire that should not have failed.
-func (a *Arena) Fail(err error) {
-	if a.Failures.Add(1) == 1 {
-		copy(a.failure[:255], err.Error())
+// Complaints are errors that should not have been. Only the first is kept.
+type Complaints struct {
+	n     atomic.Uint64
+	first [256]byte
+}
+
+// Add takes one in.
+func (c *Complaints) Add(err error) {
+	if c.n.Add(1) == 1 {
+		copy(c.first[:255], err.Error())
 	}
 }
 
-// FirstFailure returns the text of the first error that Fail was given.
-func (a *Arena) FirstFailure() string { return unix.ByteSliceToString(a.failure[:]) }
+// Count returns how many there were.
+func (c *Complaints) Count() uint64 { return c.n.Load() }
+
+// First returns the text of the first one.
+func (c *Complaints) First() string { return unix.ByteSliceToString(c.first[:]) }
 
 // Verdict counts the cases: those in which everybody said to hold, those in which
 // somebody said that the hold was lost, and those that stay open.

@@ -5,131 +5,203 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/distlock/distlock-go/core"
 	"github.com/distlock/distlock-go/internal/history"
+	"github.com/distlock/distlock-go/internal/judge"
 )
 
 // A stay is one seat's time inside.
 type stay struct {
+	*ring
+	h      core.Handle
 	seat   int
 	shared bool
 	calm   bool  // It began when all was well.
+	wrote  bool  // It has written to the resource.
 	asked  int64 // when it was asked for, by history.Now
-	since  int64 // when its handle last said that it holds; at first, asked
+	told   int64 // when its handle's Done told that it has ended, after heard
+	heard  sync.WaitGroup
+	since  int64 // when its handle last said that it holds; 0: it never has
 }
 
-// inside is a critical section: mostly a short one, now and then one in which the
-// lease must be renewed.
-func (w *worker) inside(r *ring, h core.Handle, s stay) {
-	a := r.arena
-	held := func() bool { return w.held(h, &a.Latest) }
-	next := a.Cases.Load()
-	a.Enter(s.seat, s.shared, max(r.Limit, 1))
-	w.draw(r, h, s.shared, held)
-	long := rand.N(time.Millisecond)
-	switch rand.IntN(200) {
-	case 0:
-		long += w.Lease
-	case 1, 2, 3, 4, 5, 6, 7, 8, 9, 10:
-		long = rand.N(20 * time.Millisecond)
+// span is how long a critical section takes: mostly shorter than a message, now
+// and then so long that somebody can be met inside, or that the lease must be
+// renewed.
+func (w *worker) span() time.Duration {
+	switch n := rand.IntN(100); {
+	case n == 0:
+		return w.Lease + rand.N(20*time.Millisecond)
+	case n <= 20:
+		return rand.N(20 * time.Millisecond)
+	default:
+		return rand.N(time.Millisecond)
 	}
-	last := time.Now()
-	for end := last.Add(long); ; {
+}
+
+// inside is a critical section.
+func (w *worker) inside(s *stay) {
+	a := s.arena
+	held := func() bool { return w.held(s) }
+	s.heard.Go(func() {
+		<-s.h.Done()
+		s.told = history.Now()
+	})
+	defer s.heard.Wait()
+	told := s.h.Done()
+	last := history.Now()
+	next := a.Cases.Load()
+	a.Enter(s.seat, s.shared, max(s.Limit, 1))
+	w.draw(s, held)
+	for end := history.Now() + int64(w.span()); ; {
 		next = a.Answer(s.seat, next, held)
-		now := time.Now()
-		if w.Lease > 0 && now.Sub(last) > w.Lease {
-			w.woken(r, h)
-		} else if at := history.Now(); h.Err() == nil {
-			s.since = at
+		now := history.Now()
+		if woke := w.master().Woke[s.seat].Load(); w.Lease > 0 && woke > last {
+			w.woken(s, woke)
+		} else if s.h.Err() == nil {
+			s.since = now
+			w.vouch(s)
 		}
-		if last = now; !now.Before(end) {
+		if last = now; now >= end {
 			break
 		}
-		time.Sleep(50 * time.Microsecond)
+		select {
+		case <-told:
+			told = nil
+		case <-time.After(50 * time.Microsecond):
+		}
 	}
 	// Who opens a case from here on finds this seat out, or has it answered below.
 	a.Leave(s.seat)
 	a.Answer(s.seat, next, held)
 	a.Holds.Add(1)
-	if h.Err() != nil {
-		a.Losses.Add(1)
-		w.record.Note(history.Op{Object: r.number, Seat: uint64(s.seat), Action: history.Lost, Call: max(s.asked, s.since-int64(w.Bound)), Return: history.Now()})
+	if s.h.Err() != nil {
+		w.write(s, s.late)
 	}
-	w.release(r, h, s)
+	w.release(s)
 }
 
 // draw shows the hold's token to the resource, and then to the judge. Permits are
 // granted at the same time: the order in which their holders come here is not that
 // of their tokens.
-func (w *worker) draw(r *ring, h core.Handle, shared bool, held func() bool) {
-	if r.Kind == core.KindSemaphore {
+func (w *worker) draw(s *stay, held func() bool) {
+	if !s.ordered() {
 		return
 	}
-	taken := shared || r.arena.Written.Write(h.Token())
-	fresh := r.arena.Draw(h.Token(), shared)
-	if (!fresh || !taken) && held() {
-		r.arena.Behind.Add(1)
+	s.wrote = w.write(s, s.arena.Written.Write)
+	fresh := s.arena.Draw(s.h.Token(), s.shared)
+	if (!fresh || !s.wrote && !s.shared) && held() {
+		s.arena.Behind.Add(1)
 	}
+}
+
+// write writes to the resource by that function, and writes that down. Readers do
+// not write, nor does who holds a permit among others.
+func (w *worker) write(s *stay, by func(token uint64) bool) bool {
+	if s.shared || !s.ordered() {
+		return false
+	}
+	ticket := w.record.Begin(history.Op{
+		Object: s.number + len(w.rings), Seat: uint64(s.seat), Action: history.Write, Token: s.h.Token(),
+	})
+	if by(s.h.Token()) {
+		w.record.End(ticket, history.OK, 0)
+		return true
+	}
+	w.record.End(ticket, history.Refused, 0)
+	return false
+}
+
+// late is a write by one who has lost its hold, or does not know that it has not.
+func (s *stay) late(token uint64) bool {
+	if s.since == 0 {
+		return s.arena.Written.Write(token) // It is not known when it held.
+	}
+	return s.arena.Written.WriteLate(token, s.since)
+}
+
+// vouch tells the judge of the resource that the one who wrote holds still, if
+// the handle's word can be relied on as it is.
+func (w *worker) vouch(s *stay) {
+	if s.wrote && w.bound() == w.Bound {
+		s.arena.Written.Vouch(s.since - int64(w.Bound))
+	}
+}
+
+// bound is how long a handle has to tell of a loss that comes from the server's
+// side: where a hold is a session, the time that the news takes; where it is a
+// lease none, unless the server's clock was set and leases have ended early. Then
+// the next renewal must tell, and there is one in each third of a lease.
+func (w *worker) bound() time.Duration {
+	if w.Lease > 0 && history.Now()-w.master().Excused.Load() < int64(2*w.Lease) {
+		return w.Lease
+	}
+	return w.Bound
 }
 
 // held asks a handle whether it holds. One that is about to learn better from its
-// server has the bound for it.
-func (w *worker) held(h core.Handle, latest *atomic.Uint64) bool {
-	if h.Err() != nil {
-		return false
-	}
-	if w.Bound == 0 {
-		return true
-	}
+// server has the bound for it, in which the process must be awake.
+func (w *worker) held(s *stay) bool {
+	const slice = 5 * time.Millisecond
 	start := time.Now()
-	select {
-	case <-h.Done():
-		late(latest, time.Since(start))
-		return false
-	case <-time.After(w.Bound):
-		return true
+	for n := w.bound() / slice; s.h.Err() == nil; n-- {
+		if n <= 0 {
+			return true
+		}
+		select {
+		case <-s.h.Done():
+		case <-time.After(slice):
+		}
 	}
+	judge.Raise(&s.arena.Latest, int64(time.Since(start)))
+	return false
 }
 
-// woken is called by one who has slept for longer than the lease: it writes
-// without a thought, and then asks its handle, which must know.
-func (w *worker) woken(r *ring, h core.Handle) {
-	woke := time.Now()
-	r.arena.Stops.Add(1)
-	if r.Kind == core.KindLock {
-		r.arena.Written.Write(h.Token())
-	}
-	if h.Err() == nil {
-		r.arena.Misled.Add(1)
+// woken is called by one who was stopped for longer than the lease, and has been
+// woken: it writes without a thought, and then asks its handle, which must know.
+func (w *worker) woken(s *stay, woke int64) {
+	a := s.arena
+	a.Stops.Add(1)
+	w.write(s, s.late)
+	if s.h.Err() == nil {
+		a.Misled.Add(1)
 		return
 	}
-	<-h.Done()
-	late(&r.arena.Latest, time.Since(woke))
+	s.heard.Wait()
+	judge.Raise(&a.Woken, s.told-woke)
+	if ran := w.ran.Load(); ran > woke {
+		judge.Raise(&a.Waking, s.told-ran)
+	}
 }
 
-// late keeps the longest time that it took to be told.
-func late(latest *atomic.Uint64, d time.Duration) {
-	for {
-		seen := latest.Load()
-		if uint64(d) <= seen || latest.CompareAndSwap(seen, uint64(d)) {
-			return
-		}
+// refused takes in that the backend could not do something.
+func (s *stay) refused(err error) {
+	s.arena.Refused.Add(1)
+	if s.calm {
+		s.arena.Shied.Add(err)
 	}
 }
 
 // release gives the hold back. In trouble it may be unknown whether that arrived.
-func (w *worker) release(r *ring, h core.Handle, s stay) {
-	ticket := w.record.Begin(history.Op{Object: r.number, Seat: uint64(s.seat), Action: history.Release})
-	err := h.Release(context.Background())
+func (w *worker) release(s *stay) {
+	ticket := w.record.Begin(history.Op{Object: s.number, Seat: uint64(s.seat), Action: history.Release})
+	err := s.h.Release(context.Background())
 	w.record.End(ticket, history.OutcomeOf(err), 0)
+	if errors.Is(err, core.ErrLost) {
+		s.arena.Losses.Add(1)
+		// The hold was the seat's when its handle last said so, but for the bound.
+		w.record.Note(history.Op{
+			Object: s.number, Seat: uint64(s.seat), Action: history.Lost,
+			Call: max(s.asked, s.since-int64(w.bound())), Return: history.Now(),
+		})
+	}
 	switch {
 	case err == nil, errors.Is(err, core.ErrLost):
-	case errors.Is(err, core.ErrUnavailable) && !s.calm:
-		r.arena.Refused.Add(1)
+	case errors.Is(err, core.ErrUnavailable):
+		s.refused(err)
 	default:
-		r.arena.Fail(fmt.Errorf("release: %w", err))
+		s.arena.Failed.Add(fmt.Errorf("release: %w", err))
 	}
 }

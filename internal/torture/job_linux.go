@@ -25,15 +25,15 @@ func (o Object) arena(dir string) (*judge.Arena, error) {
 }
 
 // rules returns what the history of the object must obey.
-func (o Object) rules() history.Kind {
-	switch o.Kind {
-	case core.KindRWLock:
-		return history.RWLock
-	case core.KindSemaphore:
-		return history.Semaphore
-	default:
-		return history.Lock
+func (o Object) rules() history.Object {
+	rules := history.Object{Name: string(o.Kind) + " " + o.Name, Kind: history.Lock, Limit: o.Limit, Tokens: history.Fencing}
+	switch {
+	case o.Kind == core.KindRWLock:
+		rules.Kind = history.RWLock
+	case o.Kind == core.KindSemaphore && o.Limit > 1:
+		rules.Kind = history.Semaphore
 	}
+	return rules
 }
 
 // jobVar tells a process, by the environment, that it is a worker, and its job.
@@ -45,8 +45,7 @@ type Job struct {
 	Dir     string // of the arenas
 	History string // the file in which to write down what it does and sees
 	Objects []Object
-	First   int // the process's first seat
-	Seats   int // how many goroutines it has
+	Seats   int // how many goroutines it has; the first one's seat is on standard input
 	Lease   time.Duration
 	Bound   time.Duration
 }

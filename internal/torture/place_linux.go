@@ -14,23 +14,17 @@ type place struct {
 	url    string
 	lease  time.Duration // 0: a hold lasts as long as its process, or its session
 	bound  time.Duration // see Job.Bound
-	harms  []harm
+	harms  harms
 	healed func(context.Context) error             // waits until all servers serve
 	left   func(context.Context) ([]string, error) // what has been left behind
 	close  []func() error
 }
 
-// A harm is trouble that heals before do returns.
-type harm struct {
-	name string
-	do   func() error
-}
-
 // Places are the names of the backends that can be tortured.
 func Places() []string { return []string{"file", "postgres", "redis", "redlock"} }
 
-// open starts what a backend needs. dir is for files.
-func open(ctx context.Context, name, dir string) (*place, error) {
+// open starts what a backend needs.
+func open(ctx context.Context, name string) (*place, error) {
 	p := &place{
 		name:   name,
 		healed: func(context.Context) error { return nil },
@@ -39,7 +33,7 @@ func open(ctx context.Context, name, dir string) (*place, error) {
 	var err error
 	switch name {
 	case "file":
-		p.url = "file://" + dir + "/locks"
+		err = p.files()
 	case "postgres":
 		err = p.postgres(ctx)
 	case "redis":
@@ -53,6 +47,14 @@ func open(ctx context.Context, name, dir string) (*place, error) {
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
+}
+
+// tardy is how late a machine may be before clients give up servers that are well.
+func (p *place) tardy() time.Duration {
+	if p.lease > 0 {
+		return p.lease / 4
+	}
+	return time.Second
 }
 
 // Close stops the servers.

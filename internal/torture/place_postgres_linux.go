@@ -16,24 +16,24 @@ import (
 // session has died is news that travels: hence the bound.
 func (p *place) postgres(ctx context.Context) error {
 	// A kill must not take back what was committed: tokens come from a sequence.
-	server, err := testenv.StartPostgres(ctx, testenv.PostgresConfig{Settings: map[string]string{
+	srv, err := testenv.StartPostgres(ctx, testenv.PostgresConfig{Settings: map[string]string{
 		"max_connections": "300", "synchronous_commit": "on",
 	}})
 	if err != nil {
 		return err
 	}
-	p.close = append(p.close, server.Close)
-	proxy, err := p.proxy(server.Addr())
+	p.close = append(p.close, srv.Close)
+	proxy, err := p.proxy(srv.Addr())
 	if err != nil {
 		return err
 	}
-	u, err := url.Parse(server.URL())
+	u, err := url.Parse(srv.URL())
 	if err != nil {
 		return err
 	}
 	u.Host = proxy.Addr()
 	p.url, p.bound = u.String(), 500*time.Millisecond
-	conn := func() (*pgx.Conn, error) { return pgx.Connect(context.Background(), server.URL()) }
+	conn := func() (*pgx.Conn, error) { return pgx.Connect(context.Background(), srv.URL()) }
 	run := func(sql string) error {
 		c, err := conn()
 		if err != nil {
@@ -44,16 +44,17 @@ func (p *place) postgres(ctx context.Context) error {
 		return err
 	}
 	restart := func(how testenv.Shutdown) func() error {
-		return func() error { return server.Restart(context.Background(), how) }
+		return func() error { return srv.Restart(context.Background(), how) }
 	}
-	kill := func() error { return run(killHolder) }
-	p.harms = []harm{
-		{"session of a holder killed", kill}, {"session of a holder killed", kill}, {"session of a holder killed", kill}, {"session of a holder killed", kill},
-		{"session killed", func() error { return run(killAny) }},
-		{"network cut", func() error { proxy.Cut(); return nil }},
-		{"network slow", slow(proxy)},
-		{"server stopped for a while", pause(&server.Server, 300*time.Millisecond)},
-		{"server restarted at once", restart(testenv.Immediate)},
+	p.harms = harms{
+		{harmKind{session, "of a holder"}, 4, func() error { return run(killHolder) }},
+		{harmKind{session, "any"}, 1, func() error { return run(killAny) }},
+		{harmKind{cut, "all connections"}, 3, func() error { proxy.Cut(); return nil }},
+		{harmKind{network, "slow"}, 1, slow(proxy)},
+		{harmKind{stopped, "for a while"}, 1, pause(&srv.Server, 300*time.Millisecond)},
+		{harmKind{server, "restarted at once"}, 2, restart(testenv.Immediate)},
+		{harmKind{server, "restarted"}, 1, restart(testenv.Fast)},
+		{harmKind{server, "killed and started"}, 2, func() error { return revive(&srv.Server) }},
 	}
 	p.healed = func(ctx context.Context) error {
 		c, err := conn()
@@ -92,7 +93,7 @@ const (
 		where backend_type = 'client backend' and pid <> pg_backend_pid()`
 )
 
-// proxy puts a proxy before a server.
+// proxy puts a proxy before a srv.
 func (p *place) proxy(addr string) (*faultproxy.Proxy, error) {
 	proxy, err := faultproxy.Start(addr)
 	if err != nil {
@@ -100,6 +101,14 @@ func (p *place) proxy(addr string) (*faultproxy.Proxy, error) {
 	}
 	p.close = append(p.close, func() error { proxy.Close(); return nil })
 	return proxy, nil
+}
+
+// revive kills all processes of a server and starts it.
+func revive(s *testenv.Server) error {
+	if err := s.Kill(); err != nil {
+		return err
+	}
+	return s.Start(context.Background())
 }
 
 // slow is a network that is slow for a while.

@@ -20,29 +20,29 @@ const (
 
 // redis is one server, which keeps what it has been told over a kill.
 func (p *place) redis(ctx context.Context) error {
-	server, err := testenv.StartRedis(ctx, testenv.RedisConfig{Durable: true})
+	srv, err := testenv.StartRedis(ctx, testenv.RedisConfig{Durable: true})
 	if err != nil {
 		return err
 	}
-	p.close = append(p.close, server.Close)
-	proxy, err := p.proxy(server.Addr())
+	p.close = append(p.close, srv.Close)
+	proxy, err := p.proxy(srv.Addr())
 	if err != nil {
 		return err
 	}
 	p.url, p.lease = "redis://"+proxy.Addr()+"/?"+redisParams, redisLease
-	p.harms = []harm{
-		{"network cut", func() error { proxy.Cut(); return nil }},
-		{"network slow", slow(proxy)},
-		{"network silent past the lease", silence(proxy)},
-		{"server stopped past the lease", pause(&server.Server, 3*redisLease/2)},
-		{"server killed and started", restart(server)},
-		{"subscriptions killed", tell(server, "CLIENT", "KILL", "TYPE", "pubsub")},
-		{"scripts flushed", tell(server, "SCRIPT", "FLUSH")},
-		{"replies lost", lose(proxy, faultproxy.Down)},
-		{"requests lost", lose(proxy, faultproxy.Up)},
+	p.harms = harms{
+		{harmKind{cut, "all connections"}, 3, func() error { proxy.Cut(); return nil }},
+		{harmKind{cut, "the subscriptions"}, 1, tell(srv, "CLIENT", "KILL", "TYPE", "pubsub")},
+		{harmKind{network, "slow"}, 1, slow(proxy)},
+		{harmKind{network, "silent past the lease"}, 1, silence(proxy)},
+		{harmKind{network, "losing replies"}, 1, lose(proxy, faultproxy.Down)},
+		{harmKind{network, "losing requests"}, 1, lose(proxy, faultproxy.Up)},
+		{harmKind{stopped, "past the lease"}, 1, pause(&srv.Server, 3*redisLease/2)},
+		{harmKind{server, "killed and started"}, 3, func() error { return revive(&srv.Server) }},
+		{harmKind{data, "scripts flushed"}, 1, tell(srv, "SCRIPT", "FLUSH")},
 	}
-	p.healed = func(ctx context.Context) error { return tell(server, "PING")() }
-	p.left = func(ctx context.Context) ([]string, error) { return keysLeft(ctx, server) }
+	p.healed = func(ctx context.Context) error { return tell(srv, "PING")() }
+	p.left = func(ctx context.Context) ([]string, error) { return keysLeft(ctx, srv) }
 	return nil
 }
 
@@ -63,14 +63,14 @@ func (p *place) redlock(ctx context.Context) error {
 		addrs[i] = proxies[i].Addr()
 	}
 	p.url, p.lease = "redis://"+strings.Join(addrs, ",")+"/?mode=redlock&"+redisParams, redisLease
-	one := func(name string, do func(i int) error) {
-		p.harms = append(p.harms, harm{name, func() error { return do(rand.IntN(len(nodes))) }})
+	one := func(class, name string, often int, do func(i int) error) {
+		p.harms = append(p.harms, harm{harmKind{class, name}, often, func() error { return do(rand.IntN(len(nodes))) }})
 	}
-	one("network of one cut", func(i int) error { proxies[i].Cut(); return nil })
-	one("network of one silent past the lease", func(i int) error { return silence(proxies[i])() })
-	one("one stopped past the lease", func(i int) error { return pause(&nodes[i].Server, 3*redisLease/2)() })
-	one("one killed, and started empty", func(i int) error { return restart(nodes[i])() })
-	one("replies of one lost", func(i int) error { return lose(proxies[i], faultproxy.Down)() })
+	one(cut, "all connections of one", 3, func(i int) error { proxies[i].Cut(); return nil })
+	one(network, "of one silent past the lease", 1, func(i int) error { return silence(proxies[i])() })
+	one(network, "of one losing replies", 1, func(i int) error { return lose(proxies[i], faultproxy.Down)() })
+	one(stopped, "one past the lease", 1, func(i int) error { return pause(&nodes[i].Server, 3*redisLease/2)() })
+	one(server, "one killed, and started empty", 3, func(i int) error { return revive(&nodes[i].Server) })
 	p.healed = func(ctx context.Context) error {
 		for _, n := range nodes {
 			if err := tell(n, "PING")(); err != nil {
@@ -116,15 +116,6 @@ func lose(proxy *faultproxy.Proxy, way faultproxy.Direction) func() error {
 		time.Sleep(100 * time.Millisecond)
 		proxy.SetHook(nil)
 		return nil
-	}
-}
-
-func restart(server *testenv.Redis) func() error {
-	return func() error {
-		if err := server.Kill(); err != nil {
-			return err
-		}
-		return server.Start(context.Background())
 	}
 }
 

@@ -1,13 +1,13 @@
 package torture
 
 import (
-	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
+
+	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/internal/mutants"
 )
 
 // forVar says how long each torture of TestTorture lasts.
@@ -22,135 +22,146 @@ func lasts(t *testing.T) time.Duration {
 		}
 		return d
 	}
-	return 8 * time.Second
+	return 5 * time.Second
 }
 
 func TestTorture(t *testing.T) {
-	worker := build(t, nil)
+	worker := build(t)
 	for _, backend := range Places() {
 		t.Run(backend, func(t *testing.T) {
+			t.Parallel()
 			rep, err := Torture(t.Context(), backend, Config{
-				Worker: worker, Dir: t.TempDir(), For: lasts(t), Calm: 2 * time.Second,
-				KillEvery: 40 * time.Millisecond, StopEvery: 250 * time.Millisecond, HarmEvery: 300 * time.Millisecond,
+				Worker: worker, For: lasts(t), Round: time.Minute, Calm: time.Second,
+				KillEvery: 100 * time.Millisecond, StopEvery: 200 * time.Millisecond, HarmEvery: 200 * time.Millisecond,
 			})
 			t.Log(rep)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if err := rep.Err(); err != nil {
-				t.Error(err)
+				t.Errorf("%v\nwhat the processes have seen is in %s", err, rep.Dir)
 			}
-			if rep.Holds < 100 || rep.CalmHolds < 50 || rep.Kills < 10 || rep.Stops == 0 {
+			if rep.Holds < 100 || rep.CalmHolds < 10 || rep.Kills == 0 || rep.Stops == 0 {
 				t.Error("nothing much has happened")
 			}
 		})
 	}
 }
 
+// A planted is a mistake that somebody could make, and what must be found then.
+type planted struct {
+	name  string
+	edits []mutants.Edit
+	found func(Report) bool
+}
+
 // A judge who never finds anything proves nothing: defects are planted, and must
-// be found.
+// be found. Those of one program do not disturb each other: they are told apart by
+// the backend, or by what is found.
 func TestPlantedDefectsAreFound(t *testing.T) {
-	violation := func(r Report) bool { return r.Violations > 0 }
-	for name, defect := range map[string]struct {
-		backend string
-		file    string
-		edits   []string // what to replace, by what
-		found   func(Report) bool
-	}{
-		"a lease that has run out is not noticed on waking": {
-			"redis", "core/driver/hold.go",
-			[]string{"if !leases.Passed(entry) {", "if leases != nil || !leases.Passed(entry) {"},
-			func(r Report) bool { return r.Misled > 0 },
+	overlap := func(k core.Kind) func(Report) bool { return func(r Report) bool { return r.Violations[k] > 0 } }
+	for name, program := range map[string]map[string][]planted{
+		"1": {
+			"redis": {
+				{"a release that does not look whose the lock is", []mutants.Edit{
+					{File: "redis/script/lock_release.lua", Old: "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\n", New: ""},
+					{File: "redis/script/lock_release.lua", Old: "if holder == ARGV[1] then", New: "if holder then"},
+				}, overlap(core.KindLock)},
+				{"one permit too many", []mutants.Edit{
+					{File: "redis/script/shared_queue.lua", Old: "'+inf') < limit\n", New: "'+inf') <= limit\n"},
+				}, overlap(core.KindSemaphore)},
+			},
+			"file": {
+				{"a descriptor that is never closed", []mutants.Edit{
+					{File: "file/provider.go", Old: "\tp.ledger.close()\n\treturn err\n", New: "\treturn err\n"},
+				}, func(r Report) bool { return r.Leaks > 0 }},
+			},
 		},
-		"a release that does not look whose the lock is": {
-			"redis", "redis/script/lock_release.lua",
-			[]string{"if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\n", "", "if holder == ARGV[1] then", "if holder then"},
-			violation,
+		"2": {
+			"redis": {
+				{"a lease that has run out is not noticed on waking", []mutants.Edit{
+					{File: "core/driver/hold.go", Old: "if !leases.Passed(entry) {", New: "if leases != nil || !leases.Passed(entry) {"},
+				}, func(r Report) bool { return r.Misled > 0 }},
+			},
+			"postgres": {
+				{"a session's death is told to nobody", []mutants.Edit{
+					{File: "postgres/session.go", Old: "\t\tlost(cause)\n", New: "\t\t_, _ = lost, cause\n"},
+				}, func(r Report) bool { return r.overlaps() > 0 }},
+			},
 		},
-		"one permit too many": {
-			"redis", "redis/script/shared_queue.lua",
-			[]string{"'+inf') < limit\n", "'+inf') <= limit\n"},
-			violation,
+		"3": {
+			"redis": {
+				{"tokens that begin anew", []mutants.Edit{
+					{File: "redis/script/lock_acquire.lua", Old: "    return clock\n", New: "    return {1, 1000000 - at[2], now}\n"},
+				}, func(r Report) bool { return r.Regressions > 0 }},
+			},
+			"redlock": {
+				{"half of the servers are a majority", []mutants.Edit{
+					{File: "redis/redlock.go", Old: "quorum: len(clients)/2 + 1}", New: "quorum: len(clients) / 2}"},
+				}, func(r Report) bool { return r.overlaps() > 0 }},
+			},
 		},
-		"tokens that begin anew": {
-			"redis", "redis/script/lock_acquire.lua",
-			[]string{"    return clock\n", "    return {1, 1000000 - at[2], now}\n"},
-			func(r Report) bool { return r.Regressions > 0 },
-		},
-		"a session's death is told to nobody": {
-			"postgres", "postgres/session.go",
-			[]string{"\t\tlost(cause)\n", "\t\t_, _ = lost, cause\n"},
-			violation,
-		},
-		"half of the servers are a majority": {
-			"redlock", "redis/redlock.go",
-			[]string{"quorum: len(clients)/2 + 1}", "quorum: len(clients) / 2}"},
-			violation,
+		"4": {
+			"redis": {
+				{"a resource that does not look at tokens", []mutants.Edit{
+					{File: "internal/judge/register_linux.go", Old: "if token < seen {", New: "if false {"},
+					{File: "internal/judge/register_linux.go", Old: "if token == seen || ", New: "if "},
+				}, func(r Report) bool { return r.Stale > 0 && len(r.Histories) > 0 }},
+			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			worker := build(t, func(root string) (string, string) {
-				return plant(t, filepath.Join(root, defect.file), defect.edits)
-			})
-			for range 20 { // One does nearly always.
-				rep, err := Torture(t.Context(), defect.backend, Config{
-					Worker: worker, Dir: t.TempDir(), For: 2 * time.Second,
-					KillEvery: 200 * time.Millisecond, StopEvery: 50 * time.Millisecond, HarmEvery: 50 * time.Millisecond,
-				})
-				if defect.found(rep) {
-					return
+			t.Parallel()
+			var edits []mutants.Edit
+			for _, defects := range program {
+				for _, d := range defects {
+					edits = append(edits, d.edits...)
 				}
-				t.Log(rep, err)
 			}
-			t.Error("the defect was not found")
+			worker := build(t, edits...)
+			for backend, defects := range program {
+				t.Run(backend, func(t *testing.T) { find(t, worker, backend, defects) })
+			}
 		})
 	}
 }
 
-// plant returns a source with a defect.
-func plant(t *testing.T, path string, edits []string) (file, text string) {
+// find tortures until all defects are found, which takes a moment.
+func find(t *testing.T, worker, backend string, defects []planted) {
 	t.Helper()
-	src, err := os.ReadFile(path)
+	missing := func(r Report) (names []string) {
+		for _, d := range defects {
+			if !d.found(r) {
+				names = append(names, d.name)
+			}
+		}
+		return names
+	}
+	var rep Report
+	for range 20 {
+		rep, err := Torture(t.Context(), backend, Config{
+			Worker: worker, For: 3 * time.Second,
+			KillEvery: 400 * time.Millisecond, StopEvery: 50 * time.Millisecond, HarmEvery: 50 * time.Millisecond,
+			Found: func(r Report) bool { return len(missing(r)) == 0 },
+		})
+		if len(missing(rep)) == 0 {
+			return
+		}
+		t.Log(rep, err)
+	}
+	t.Errorf("not found: %q", missing(rep))
+}
+
+// build builds a worker, with the defects.
+func build(t *testing.T, defects ...mutants.Edit) string {
+	t.Helper()
+	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	text = string(src)
-	for i := 0; i < len(edits); i += 2 {
-		if strings.Count(text, edits[i]) != 1 {
-			t.Fatalf("%s does not have %q once; plant the defect elsewhere", path, edits[i])
-		}
-		text = strings.Replace(text, edits[i], edits[i+1], 1)
-	}
-	return path, text
-}
-
-// build builds a worker, with one file replaced if mutate is given.
-func build(t *testing.T, mutate func(root string) (path, src string)) string {
-	t.Helper()
-	dir := t.TempDir()
-	worker := filepath.Join(dir, "worker")
-	args := []string{"build", "-o", worker}
-	if mutate != nil {
-		root, err := filepath.Abs("../..")
-		if err != nil {
-			t.Fatal(err)
-		}
-		path, src := mutate(root)
-		mutant, overlay := filepath.Join(dir, "mutant"+filepath.Ext(path)), filepath.Join(dir, "overlay.json")
-		b, err := json.Marshal(map[string]map[string]string{"Replace": {path: mutant}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for file, b := range map[string][]byte{mutant: []byte(src), overlay: b} {
-			if err := os.WriteFile(file, b, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		args = append(args, "-overlay", overlay)
-	}
-	out, err := exec.CommandContext(t.Context(), "go", append(args, "./cmd/torture")...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	worker := filepath.Join(t.TempDir(), "worker")
+	if err := mutants.Build(t.Context(), root, worker, "./internal/torture/cmd/torture", defects...); err != nil {
+		t.Fatal(err)
 	}
 	return worker
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9/logging"
@@ -19,8 +21,10 @@ import (
 // A worker is one of the processes.
 type worker struct {
 	Job
+	first  int // its first seat
 	rings  []*ring
 	record *history.Recorder
+	ran    atomic.Int64 // when the process first ran after it was last woken
 }
 
 // A ring is an object in the eyes of one process.
@@ -31,13 +35,18 @@ type ring struct {
 	ways   []core.Lock // The first one is exclusive; the others are shared.
 }
 
+// ordered reports whether holds follow each other, and so do their tokens.
+func (r *ring) ordered() bool { return r.Kind != core.KindSemaphore || r.Limit == 1 }
+
 // mostOps is room for what a process does; where nothing is written the file has
 // a hole.
-const mostOps = 1 << 22
+const mostOps = 1 << 20
 
-// work fights until the judge says stop.
+// work stands by until it is told its first seat, if ever, and then fights until
+// the judge says stop. Nothing may be left of the provider then.
 func (j Job) work() error {
 	logging.Disable() // Of dead servers, which are none of its reader's business.
+	clean := tidy()
 	p, err := j.open()
 	if err != nil {
 		return err
@@ -53,12 +62,41 @@ func (j Job) work() error {
 		}
 		w.rings = append(w.rings, &ring{o, i, arena, ways(p, o)})
 	}
+	if _, err := fmt.Scanln(&w.first); err == nil {
+		w.fightAll()
+	} else if !errors.Is(err, io.EOF) {
+		return err
+	}
+	err = errors.Join(p.Close(), w.record.Close())
+	if leak := clean(); leak != nil {
+		w.master().Leaked.Add(leak)
+	}
+	for _, r := range w.rings {
+		err = errors.Join(err, r.arena.Close())
+	}
+	return err
+}
+
+func (w *worker) fightAll() {
+	ctx, cancel := context.WithCancel(context.Background())
+	var pulse sync.WaitGroup
+	pulse.Go(func() { w.pulse(ctx) })
+	defer pulse.Wait()
+	defer cancel()
 	var all sync.WaitGroup
-	for seat := j.First; seat < j.First+j.Seats; seat++ {
+	for seat := w.first; seat < w.first+w.Seats; seat++ {
 		all.Go(func() { w.fight(seat) })
 	}
 	all.Wait()
-	return errors.Join(p.Close(), w.record.Close())
+}
+
+// pulse keeps w.ran.
+func (w *worker) pulse(ctx context.Context) {
+	for last := history.Now(); sleep(ctx, 10*time.Millisecond); last = history.Now() {
+		if w.master().Woke[w.first].Load() > last {
+			w.ran.Store(history.Now())
+		}
+	}
 }
 
 // open opens the provider. The server may be in trouble just now.
@@ -95,37 +133,36 @@ func (w *worker) fight(seat int) {
 		if calm {
 			patience = 30 * time.Second
 		}
-		now := history.Now()
-		s := stay{seat: seat, shared: way > 0, calm: calm, asked: now, since: now}
-		h, err := w.acquire(r, way, s, patience)
+		s := &stay{ring: r, seat: seat, shared: way > 0, calm: calm, asked: history.Now()}
+		err := w.acquire(s, way, patience)
 		switch {
 		case err == nil:
-			w.inside(r, h, s)
+			w.inside(s)
 		case calm && errors.Is(err, context.DeadlineExceeded):
-			r.arena.Fail(fmt.Errorf("nobody was in trouble any more, and yet: %w", err))
-		case errors.Is(err, core.ErrUnavailable) && !calm:
-			r.arena.Refused.Add(1)
+			r.arena.Failed.Add(fmt.Errorf("nobody was in trouble any more, and yet: %w", err))
+		case errors.Is(err, core.ErrUnavailable):
+			s.refused(err)
 			time.Sleep(rand.N(20 * time.Millisecond))
 		case !errors.Is(err, core.ErrNotAcquired) && !errors.Is(err, context.DeadlineExceeded):
-			r.arena.Fail(err)
+			r.arena.Failed.Add(err)
 		}
 	}
 }
 
 // acquire waits, or tries, and writes it down.
-func (w *worker) acquire(r *ring, way int, s stay, patience time.Duration) (h core.Handle, err error) {
+func (w *worker) acquire(s *stay, way int, patience time.Duration) (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	op := history.Op{Object: r.number, Seat: uint64(s.seat), Action: history.Acquire, Shared: s.shared}
-	call := r.ways[way].Acquire
+	op := history.Op{Object: s.number, Seat: uint64(s.seat), Action: history.Acquire, Shared: s.shared}
+	call := s.ways[way].Acquire
 	if rand.IntN(8) == 0 {
-		op.Action, call = history.Try, r.ways[way].TryAcquire
+		op.Action, call = history.Try, s.ways[way].TryAcquire
 	}
 	ticket := w.record.Begin(op)
-	if h, err = call(ctx); err != nil {
+	if s.h, err = call(ctx); err != nil {
 		w.record.End(ticket, history.OutcomeOf(err), 0)
-		return nil, err
+		return err
 	}
-	w.record.End(ticket, history.OK, h.Token())
-	return h, nil
+	w.record.End(ticket, history.OK, s.h.Token())
+	return nil
 }

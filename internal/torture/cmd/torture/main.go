@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -17,12 +18,16 @@ import (
 func main() {
 	torture.WorkIfTold()
 	backend := flag.String("backend", "file", fmt.Sprintf("one of %v", torture.Places()))
-	lasts := flag.Duration("for", 10*time.Second, "how long")
-	kill := flag.Duration("kill", 50*time.Millisecond, "kill a process about that often; 0: never")
+	lasts := flag.Duration("for", 10*time.Second, "how long the torment lasts, without the calms between")
+	round := flag.Duration("round", time.Minute, "the most of it without a calm, a verdict and new servers")
+	kill := flag.Duration("kill", 70*time.Millisecond, "kill a process about that often; 0: never")
 	stop := flag.Duration("stop", 500*time.Millisecond, "stop a process past the lease about that often; 0: never")
 	harm := flag.Duration("harm", 300*time.Millisecond, "harm a server about that often; 0: never")
 	flag.Parse()
-	cfg := torture.Config{For: *lasts, Calm: 5 * time.Second, KillEvery: *kill, StopEvery: *stop, HarmEvery: *harm}
+	cfg := torture.Config{
+		For: *lasts, Round: *round, Calm: 3 * time.Second,
+		KillEvery: *kill, StopEvery: *stop, HarmEvery: *harm,
+	}
 	if err := run(*backend, cfg); err != nil {
 		fmt.Fprintln(os.Stderr, "torture:", err)
 		os.Exit(1)
@@ -34,14 +39,10 @@ func run(backend string, cfg torture.Config) error {
 	if cfg.Worker, err = os.Executable(); err != nil {
 		return err
 	}
-	if cfg.Dir, err = os.MkdirTemp("", "torture"); err != nil {
-		return err
-	}
-	defer os.RemoveAll(cfg.Dir)
 	rep, err := torture.Torture(context.Background(), backend, cfg)
 	fmt.Println(rep)
-	if err != nil {
-		return err
+	if err = errors.Join(err, rep.Err()); err != nil {
+		return fmt.Errorf("%w\nwhat the processes have seen is in %s", err, rep.Dir)
 	}
-	return rep.Err()
+	return nil
 }

@@ -1,0 +1,67 @@
+package torture
+
+import (
+	"context"
+	"time"
+)
+
+// watch finds the longest time in which nobody got in anywhere during the torment,
+// which ends with ctx, and calls enough when what was looked for has been found.
+func (d *director) watch(ctx context.Context, enough func()) {
+	var gap time.Duration
+	seen, since := d.holds(), time.Now()
+	for look := 1; sleep(ctx, 5*time.Millisecond); look++ {
+		now := time.Now()
+		if n := d.holds(); n != seen {
+			seen, since = n, now
+		}
+		gap = max(gap, now.Sub(since))
+		if d.Found != nil && look%10 == 0 && d.found() {
+			enough()
+		}
+	}
+	d.mu.Lock()
+	d.report.Gap = gap
+	d.mu.Unlock()
+}
+
+// clockwatch finds the longest time for which the machine lets somebody wait who
+// sleeps for a moment, until it is told to stop.
+func clockwatch() (stop func() time.Duration) {
+	const tick = 5 * time.Millisecond
+	ctx, cancel := context.WithCancel(context.Background())
+	longest := make(chan time.Duration, 1)
+	go func() {
+		var lag time.Duration
+		for last := time.Now(); sleep(ctx, tick); last = time.Now() {
+			lag = max(lag, time.Since(last)-tick)
+		}
+		longest <- lag
+	}()
+	return func() time.Duration {
+		cancel()
+		return <-longest
+	}
+}
+
+// found asks of what the judge knows so far whether that is enough.
+func (d *director) found() bool {
+	var so Report
+	d.sum(&so)
+	return d.Found(so)
+}
+
+func (d *director) holds() (n uint64) {
+	for _, a := range d.arenas {
+		n += a.Holds.Load()
+	}
+	return n
+}
+
+// inside returns which seats are inside anything.
+func (d *director) inside() (seats uint64) {
+	for _, a := range d.arenas {
+		seats |= a.Inside.Load()
+	}
+	return seats
+}
