@@ -237,6 +237,34 @@ func TestGiveBackIsRetriedAndBounded(t *testing.T) {
 	})
 }
 
+// Close waits for a give-back that was under way before it, but no longer than for
+// a release, although the give-back might go on for longer.
+func TestCloseEndsGiveBacks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		failed := make(chan core.Event, 1)
+		e := f.engine(t, func(c *Config) {
+			c.GiveBackTimeout, c.ReleaseTimeout = time.Minute, time.Second
+			c.Observer = core.ObserverFunc(func(_ context.Context, ev core.Event) { failed <- ev })
+		})
+		e.GiveBack(func(ctx context.Context) error {
+			<-ctx.Done() // A server that does not answer.
+			return errDown
+		})
+		time.Sleep(1500 * time.Millisecond) // The second attempt is under way.
+		start := time.Now()
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("Close took %v; it may wait for a second", took)
+		}
+		if ev := <-failed; ev.Type != core.EventGiveBackFailed || !errors.Is(ev.Err, errDown) || ev.Duration != 2500*time.Millisecond {
+			t.Errorf("told: %+v", ev)
+		}
+	})
+}
+
 func TestAnErrorEndsTheWaitLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}

@@ -23,6 +23,11 @@ type Engine struct {
 	ctx  context.Context // ends when Close begins, with cause core.ErrClosed
 	stop context.CancelCauseFunc
 
+	// undoing ends a ReleaseTimeout after Close began, and with it the patience of
+	// give-backs that are older than that.
+	undoing context.Context
+	abandon context.CancelFunc
+
 	mu     sync.Mutex
 	closed bool
 	holds  *hold // all that are held, a list in no order
@@ -45,6 +50,7 @@ func newEngine(cfg Config, clock lease.Clock) (*Engine, error) {
 	}
 	e := &Engine{cfg: cfg, clock: clock, net: canCatch(), finished: make(chan struct{})}
 	e.ctx, e.stop = context.WithCancelCause(context.Background())
+	e.undoing, e.abandon = context.WithCancel(context.Background())
 	if cfg.Lease > 0 {
 		e.leases = lease.NewScheduler(lease.Config{
 			Term:    cfg.Lease,
@@ -61,8 +67,9 @@ func (e *Engine) Context() context.Context { return e.ctx }
 
 // Close ends the engine: acquires fail with core.ErrClosed, holds are lost and
 // then given back, and it waits for the calls and the background work that are
-// under way. What waits at the server sees its context end. The backend should
-// close its connections only afterwards. Closing again waits for the first.
+// under way: for give-backs, no longer than Config.ReleaseTimeout. What waits at
+// the server sees its context end. The backend should close its connections only
+// afterwards. Closing again waits for the first.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	if e.closed {
@@ -81,7 +88,10 @@ func (e *Engine) Close() error {
 	for _, h := range held {
 		h.lose(core.ErrClosed)
 	}
+	timer := time.AfterFunc(e.cfg.ReleaseTimeout, e.abandon)
 	e.work.Wait()
+	timer.Stop()
+	e.abandon()
 	if e.leases != nil {
 		e.leases.Close()
 	}
@@ -107,21 +117,22 @@ func (e *Engine) background(f func()) {
 }
 
 // GiveBack calls undo in the background until it returns nil or an error that
-// matches core.ErrLost, with pauses, for no longer than Config.GiveBackTimeout.
-// undo must give back what an attempt of unknown outcome may have taken. It must
-// be called by a Claim, Wait, Renew or Release that is under way, or by another
-// undo, so that Close waits for it.
+// matches core.ErrLost, with pauses, for no longer than Config.GiveBackTimeout, and
+// than Config.ReleaseTimeout once the engine is being closed. undo must give back
+// what an attempt of unknown outcome may have taken. It must be called by a Claim,
+// Wait, Renew or Release that is under way, or by another undo, so that Close waits
+// for it.
 func (e *Engine) GiveBack(undo func(ctx context.Context) error) {
 	e.background(func() { e.giveBack(undo, core.Event{Type: core.EventGiveBackFailed}) })
 }
 
 func (e *Engine) giveBack(undo func(ctx context.Context) error, failed core.Event) {
 	start := e.clock.Now()
-	timeout := e.cfg.GiveBackTimeout
-	if e.ctx.Err() != nil {
-		timeout = e.cfg.ReleaseTimeout // Close waits for this.
+	parent, timeout := e.undoing, e.cfg.GiveBackTimeout
+	if e.ctx.Err() != nil { // Close waits for this, which has only begun.
+		parent, timeout = context.Background(), e.cfg.ReleaseTimeout
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	ctx, cancel := context.WithTimeout(parent, timeout)
 	defer cancel()
 	pause := backoff.Backoff{Min: 20 * time.Millisecond, Max: time.Second}
 	for {
