@@ -26,7 +26,7 @@
 //
 // Cases run one after the other, because each ends with a look at what it may
 // have left behind, goroutines among it; so Run must not be called by a test
-// that is parallel to others. All cases use names of their own, so several
+// that is parallel to others. [Harness.Parallel] spreads them over processes. All cases use names of their own, so several
 // processes may test one backend at a time.
 //
 // The suite absorbs the scenarios A to D and H of the test suite of
@@ -97,6 +97,14 @@ type Harness struct {
 	// Pause is how long a case watches for what must not happen. Default 25 ms.
 	Pause time.Duration
 
+	// Parallel is how many parts of the suite run at a time, for a backend whose
+	// cases mostly wait. Each part has a process of its own, because cases look at
+	// what their process has left behind: the test binary, which is started again for
+	// the test that calls Run, so that what this does before and after Run it does for
+	// each part. Default 1: one part after the other, in this process. So it is
+	// also if -run names cases.
+	Parallel int
+
 	tellsOfWaits *atomic.Bool // the observer has heard of one
 }
 
@@ -113,7 +121,14 @@ func Run(t *testing.T, h Harness) {
 		h.Pause = 25 * time.Millisecond
 	}
 	h.tellsOfWaits = new(atomic.Bool)
+	if inParts(h) {
+		runParts(t, h.Parallel)
+		return
+	}
 	for _, g := range groups() {
+		if !wanted(g) {
+			continue
+		}
 		t.Run(g.name, func(t *testing.T) {
 			for _, r := range g.rules {
 				t.Run(r.name, func(t *testing.T) { check(t, h, g.view, r) })

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -104,9 +105,16 @@ func TestMutant(t *testing.T) {
 	if name == "" {
 		t.Skip("for TestTheSuiteBites only")
 	}
-	m, patience := mutant{open: func(p core.Provider) core.Provider { return p }}, 5*time.Second
+	if part := os.Getenv(silentVariable); part != "" && part == os.Getenv("DISTLOCK_LOCKTEST_PART") {
+		t.Skip("for TestPartsBite")
+	}
+	parallel, _ := strconv.Atoi(os.Getenv(parallelVariable))
+	m, patience := mutant{open: func(p core.Provider) core.Provider { return p }}, 500*time.Millisecond
 	if name != sound {
-		m, patience = mutants[slices.IndexFunc(mutants, func(m mutant) bool { return m.name == name })], 500*time.Millisecond
+		m = mutants[slices.IndexFunc(mutants, func(m mutant) bool { return m.name == name })]
+	}
+	if name == sound || parallel > 0 { // Most of the cases must pass.
+		patience = 5 * time.Second
 	}
 	server := memory.NewServer()
 	locktest.Run(t, locktest.Harness{
@@ -133,5 +141,6 @@ func TestMutant(t *testing.T) {
 		Fair:     true,
 		Patience: patience,
 		Pause:    3 * time.Millisecond,
+		Parallel: parallel,
 	})
 }

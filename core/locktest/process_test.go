@@ -1,6 +1,7 @@
 package locktest_test
 
 import (
+	"flag"
 	"os"
 	"strings"
 	"testing"
@@ -10,7 +11,15 @@ import (
 	"github.com/distlock/distlock-go/core/locktest"
 )
 
-func TestMain(m *testing.M) { locktest.Main(locktest.Tidy(m), dial) }
+// TestMain lets more tests run at a time than there are processors: mutants mostly
+// wait for what does not happen.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
+	}
+	locktest.Main(locktest.Tidy(m), dial)
+}
 
 // TestConformanceOverSockets runs the suite on a backend that other processes can
 // reach, so that the cases about these are tested here too.
