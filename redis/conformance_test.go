@@ -23,8 +23,13 @@ func testOptions(prefix string) redis.Options {
 	return redis.Options{Prefix: prefix, Lease: testLease, Claim: time.Second, WaitLease: 3 * time.Second}
 }
 
+// atATime is how many parts of the suite run at a time: most of them wait for
+// leases, renewals and polls.
+const atATime = 8
+
+// TestMain fails if goroutines or descriptors are left in the end.
 func TestMain(m *testing.M) {
-	locktest.Main(m, func(process string, observer core.Observer) (core.Provider, error) {
+	locktest.Main(locktest.Tidy(m), func(process string, observer core.Observer) (core.Provider, error) {
 		if rest, several := strings.CutPrefix(process, "redlock "); several {
 			return redlockProcess(rest, observer)
 		}
@@ -63,13 +68,14 @@ func conform(t *testing.T, variable string) {
 				t.Fatalf("DEL %q: %v", key, err)
 			}
 		},
-		Process: variable + " " + prefix,
-		Tokens:  true,
-		Fair:    true,
-		Lease:   testLease,
-		Renewed: true,
-		Check:   func(t testing.TB) { leftovers(t, c, prefix) },
-		Foreign: func(stack string) bool { return strings.Contains(stack, "go-redis") },
+		Process:  variable + " " + prefix,
+		Tokens:   true,
+		Fair:     true,
+		Lease:    testLease,
+		Renewed:  true,
+		Parallel: atATime,
+		Check:    func(t testing.TB) { leftovers(t, c, prefix) },
+		Foreign:  func(stack string) bool { return strings.Contains(stack, "go-redis") },
 	})
 	each(t, c, func(ctx context.Context, c goredis.Cmdable) {
 		for _, key := range c.Keys(ctx, prefix+":*").Val() {

@@ -97,11 +97,12 @@ func conformRedLock(t *testing.T, up, down int) {
 				}
 			}
 		},
-		Process: "redlock " + prefix + " " + strings.Join(servers, ","),
-		Tokens:  true,
-		Fair:    true,
-		Lease:   testLease,
-		Renewed: true,
+		Process:  "redlock " + prefix + " " + strings.Join(servers, ","),
+		Tokens:   true,
+		Fair:     true,
+		Lease:    testLease,
+		Renewed:  true,
+		Parallel: atATime,
 		Check: func(t testing.TB) {
 			for _, c := range clients {
 				redlockLeftovers(t, c, prefix)
