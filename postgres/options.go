@@ -144,7 +144,7 @@ func (o *Options) validate() error {
 		return invalid("pings every %v, answered within %v; both must be at least 1ms", o.PingInterval, o.PingTimeout)
 	case o.ServerTimeout < 2*time.Second || o.ServerTimeout > time.Hour:
 		return invalid("a server timeout of %v; it must be from 2s to 1h", o.ServerTimeout)
-	case o.PingInterval+o.PingTimeout > o.ServerTimeout*2/3:
+	case o.PingInterval > o.ServerTimeout || o.PingTimeout > o.ServerTimeout || o.PingInterval+o.PingTimeout > o.ServerTimeout*2/3:
 		return invalid("a connection is given up after %v and the server keeps its locks for %v; "+
 			"the former must be at most two thirds of the latter, so that a holder stops before another can begin",
 			o.PingInterval+o.PingTimeout, o.ServerTimeout)
