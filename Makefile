@@ -27,12 +27,13 @@ EMULATED  := arm64 386 s390x
 # What to test, and how: make test PKG=./file/... TESTFLAGS='-run Token -count 20'
 PKG       ?= work
 TESTFLAGS ?=
-FUZZTIME  ?= 10s
 BENCHTIME ?= 1s
 
 # What to torture, and how long: make torture BACKEND=redis FOR=10m
 BACKEND   ?= file postgres redis redlock
-FOR       ?= 1m
+
+# Which fuzz targets to run: make fuzz FUZZ='Keys|Names' FOR=1000000x
+FUZZ      ?=
 
 .PHONY: help
 help: ## Show this help
@@ -68,15 +69,10 @@ matrix-redis: testenv ## Run the conformance suite with each Redis and Valkey th
 bench: testenv ## Run the benchmarks against real servers (PKG=, BENCHTIME=)
 	$(TESTENV) -- $(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 30m $(TESTFLAGS) $(PKG)
 
-.PHONY: fuzz fuzz-each
-fuzz: testenv ## Run every fuzz target for FUZZTIME each
-	@$(TESTENV) -- $(MAKE) fuzz-each
-
-fuzz-each:
-	@# A bound on minimising, which by default may take longer than the search.
-	@for f in $$(grep -rl --include='*_test.go' '^func Fuzz' $(MODULES) | sort -u); do \
-		for t in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$f); do echo "fuzz $$f $$t"; \
-			$(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./$$(dirname $$f); done; done
+.PHONY: fuzz
+fuzz: FOR ?= 10s
+fuzz: testenv ## Run the fuzz targets, each FOR a time or a number of executions, such as 1m or 1000000x (FOR=, FUZZ=)
+	@$(TESTENV) -- bash internal/fuzz/run.sh $(FOR) '$(FUZZ)'
 
 .PHONY: chart
 chart: testenv ## Run the contests with peers, and draw docs/benchmarks.svg (about 5 minutes, on a quiet machine)
@@ -84,6 +80,7 @@ chart: testenv ## Run the contests with peers, and draw docs/benchmarks.svg (abo
 	$(GO) run ./internal/bench/cmd/chart docs < $(CACHE)/bench.txt
 
 .PHONY: torture
+torture: FOR ?= 1m
 torture: ## Kill and stop processes and servers at work, and see whether anybody is misled (BACKEND=, FOR=)
 	@$(GO) build -o $(CACHE)/torture ./internal/torture/cmd/torture
 	@for b in $(BACKEND); do $(CACHE)/torture -backend $$b -for $(FOR); done
