@@ -110,7 +110,7 @@ func (j job) fight(p *redis.RedLock, kind core.Kind, arena *judge.Arena, seat in
 		case errors.Is(err, core.ErrUnavailable):
 			time.Sleep(rand.N(50 * time.Millisecond)) // Too few servers are up.
 		case !errors.Is(err, core.ErrNotAcquired) && !errors.Is(err, context.DeadlineExceeded):
-			arena.Fail(err)
+			arena.Failed.Add(err)
 		}
 	}
 }
@@ -143,7 +143,7 @@ func stay(arena *judge.Arena, h core.Handle, kind core.Kind, seat int, shared bo
 		arena.Losses.Add(1)
 	}
 	if err := h.Release(context.Background()); err != nil && !errors.Is(err, core.ErrLost) && !errors.Is(err, core.ErrUnavailable) {
-		arena.Fail(err)
+		arena.Failed.Add(err)
 	}
 }
 
@@ -195,10 +195,10 @@ func chaos(t *testing.T, d time.Duration, unwise bool) (violations int) {
 		bad, explained, open := a.Verdict()
 		violations += bad
 		t.Logf("%s: %d holds, %d lost; overlaps: %d unexplained, %d explained by a loss, %d open; %d token regressions; %d failures %s",
-			kinds[i], a.Holds.Load(), a.Losses.Load(), bad, explained, open, a.Behind.Load(), a.Failures.Load(), a.FirstFailure())
+			kinds[i], a.Holds.Load(), a.Losses.Load(), bad, explained, open, a.Behind.Load(), a.Failed.Count(), a.Failed.First())
 		switch {
 		case unwise:
-		case bad > 0 || a.Behind.Load() > 0 || a.Failures.Load() > 0:
+		case bad > 0 || a.Behind.Load() > 0 || a.Failed.Count() > 0:
 			t.Errorf("%s: see above", kinds[i])
 		case a.Holds.Load() < 3:
 			t.Errorf("%s: only %d holds in %v: nothing went on", kinds[i], a.Holds.Load(), d)
