@@ -48,7 +48,8 @@ func withoutChannels(rules []string) []string {
 
 // The rights that ACL lists are enough for everything but List and Check's INFO.
 func TestACLIsEnough(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	t.Parallel()
+	server := start(t, testenv.RedisConfig{})
 	c := admin(t, server)
 	setUser(t, c, append([]string{"locker", "on", ">pw"}, redis.ACL("", false)...))
 	var events log
@@ -136,7 +137,8 @@ func stringOf(v any) string {
 // Whatever right is missing, an acquire works without it or says which one, and
 // never that the lock is held; nothing is left held for longer than its lease.
 func TestMissingRights(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	t.Parallel()
+	server := start(t, testenv.RedisConfig{})
 	c := admin(t, server)
 	all := redis.ACL("", false)
 	for _, right := range all {

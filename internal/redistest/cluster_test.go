@@ -23,6 +23,7 @@ import (
 // Slots move from master to master while locks in them are contended and held:
 // nobody sees an error, no hold is lost, and no two hold at once.
 func TestReshardUnderLoad(t *testing.T) {
+	t.Parallel()
 	cluster := testenv.NewRedisCluster(t, testenv.RedisClusterConfig{})
 	url := "redis://" + strings.Join(cluster.Addrs(), ",") + "/?mode=cluster"
 	p, q := open(t, url, quick()), open(t, url, quick())
@@ -133,6 +134,7 @@ func move(t testing.TB, cluster *testenv.RedisCluster, slot int) {
 }
 
 func TestClusterDown(t *testing.T) {
+	t.Parallel()
 	cluster := testenv.NewRedisCluster(t, testenv.RedisClusterConfig{})
 	p := open(t, "redis://"+strings.Join(cluster.Addrs(), ",")+"/?mode=cluster", quick())
 	c := admin(t, cluster.Nodes[0])
@@ -174,6 +176,7 @@ func TestClusterDown(t *testing.T) {
 
 // A client for one server, and a cluster.
 func TestWrongMode(t *testing.T) {
+	t.Parallel()
 	cluster := testenv.NewRedisCluster(t, testenv.RedisClusterConfig{})
 	var trouble *redis.TroubleError
 	for _, n := range cluster.Nodes {
@@ -197,6 +200,7 @@ func TestWrongMode(t *testing.T) {
 // A failover in the middle of a hold: the hold is lost or still good, never both
 // held twice; tokens grow; waiters get in on the new master.
 func TestSentinelFailover(t *testing.T) {
+	t.Parallel()
 	sentinel := testenv.NewRedisSentinel(t, testenv.RedisSentinelConfig{})
 	url := fmt.Sprintf("redis://%s/?mode=sentinel&master=%s", strings.Join(sentinel.Addrs(), ","), sentinel.Name)
 	p, q := open(t, url, quick()), open(t, url, quick())
@@ -228,7 +232,8 @@ func TestSentinelFailover(t *testing.T) {
 }
 
 func TestReplicaAcks(t *testing.T) {
-	master, replica := testenv.NewRedis(t, testenv.RedisConfig{}), testenv.NewRedis(t, testenv.RedisConfig{})
+	t.Parallel()
+	master, replica := start(t, testenv.RedisConfig{}), start(t, testenv.RedisConfig{})
 	follow(t, admin(t, replica), master)
 	o := quick()
 	o.ReplicaAcks, o.ReplicaTimeout = 1, 200*time.Millisecond

@@ -18,7 +18,8 @@ import (
 // Programs that use a semaphore with different limits are told so, once for each
 // limit that they meet, and never hold more permits than the greatest allows.
 func TestLimitMismatchIsTold(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	t.Parallel()
+	server := start(t, testenv.RedisConfig{})
 	var here, there log
 	mine, theirs := quick(), quick()
 	mine.Observer, theirs.Observer = &here, &there
@@ -53,7 +54,8 @@ func TestLimitMismatchIsTold(t *testing.T) {
 
 // A process that hangs with a lock keeps it for MaxHold, however well it renews.
 func TestMaxHoldEnds(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	t.Parallel()
+	server := start(t, testenv.RedisConfig{})
 	o := quick()
 	o.MaxHold = 3 * time.Second // More than the lease.
 	p, q := open(t, server.URL(), o), open(t, server.URL(), quick())
@@ -86,7 +88,8 @@ func TestMaxHoldEnds(t *testing.T) {
 // While a hold is renewed nobody else gets in, long after its lease would have
 // ended; with its release the waiter does. (Scenario E43.)
 func TestRenewedHoldKeepsOthersOut(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	t.Parallel()
+	server := start(t, testenv.RedisConfig{})
 	var events log
 	o := quick()
 	o.Observer = &events
@@ -122,7 +125,8 @@ func TestRenewedHoldKeepsOthersOut(t *testing.T) {
 // A script is loaded by whoever misses it first, and then never again, whoever
 // uses it. (Scenario E53.)
 func TestScriptsAreCachedOnce(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	t.Parallel()
+	server := start(t, testenv.RedisConfig{})
 	c := admin(t, server)
 	use := func() {
 		p, q := open(t, server.URL(), quick()), open(t, server.URL(), quick())
@@ -177,7 +181,8 @@ func TestScriptsAreCachedOnce(t *testing.T) {
 // What was learnt of a hand-over is told: to whom, with which token, after which
 // time.
 func TestHandOverIsTold(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	t.Parallel()
+	server := start(t, testenv.RedisConfig{})
 	var events log
 	o := quick()
 	o.Observer = &events
@@ -196,7 +201,8 @@ func TestHandOverIsTold(t *testing.T) {
 
 // Check says what a deployment is unfit for.
 func TestCheckFindsFault(t *testing.T) {
-	master, replica := testenv.NewRedis(t, testenv.RedisConfig{}), testenv.NewRedis(t, testenv.RedisConfig{})
+	t.Parallel()
+	master, replica := start(t, testenv.RedisConfig{}), start(t, testenv.RedisConfig{})
 	p := open(t, replica.URL(), quick())
 	follow(t, admin(t, replica), master)
 	_, err := p.Check(patient(t))
@@ -212,6 +218,7 @@ func TestCheckFindsFault(t *testing.T) {
 
 // The rights that ACL lists for a cluster are enough there.
 func TestACLIsEnoughInACluster(t *testing.T) {
+	t.Parallel()
 	cluster := testenv.NewRedisCluster(t, testenv.RedisClusterConfig{})
 	for _, n := range cluster.Nodes {
 		setUser(t, admin(t, n), append([]string{"locker", "on", ">pw"}, redis.ACL("", true)...))

@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,6 +18,32 @@ import (
 	"github.com/distlock/distlock-go/internal/testenv"
 	"github.com/distlock/distlock-go/redis"
 )
+
+// start starts a server for one test. When the test has closed its providers it
+// checks that they have left nothing there: no connection, and so no subscription,
+// if the server still answers.
+func start(t testing.TB, cfg testenv.RedisConfig) *testenv.Redis {
+	t.Helper()
+	r := testenv.NewRedis(t, cfg)
+	t.Cleanup(func() {
+		c := r.Client()
+		defer c.Close()
+		ctx := patient(t)
+		if c.Ping(ctx).Err() != nil {
+			return // The test has ended the server, and all connections with it.
+		}
+		left := func() string {
+			return c.Do(ctx, "client", "list", "type", "normal").String() + c.Do(ctx, "client", "list", "type", "pubsub").String()
+		}
+		for end := time.Now().Add(15 * time.Second); strings.Count(left(), " addr=") > 1; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Errorf("connections are left, of which one is ours:\n%s", left())
+				return
+			}
+		}
+	})
+	return r
+}
 
 // quick are leases short enough to be waited for.
 func quick() *redis.Options {

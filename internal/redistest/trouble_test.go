@@ -41,7 +41,8 @@ func is(t testing.TB, err error, want redis.Trouble) {
 }
 
 func TestWrongPassword(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{Password: "sesame"})
+	t.Parallel()
+	server := start(t, testenv.RedisConfig{Password: "sesame"})
 	for _, user := range []string{"", "default", "nobody"} {
 		_, err := redis.Open(patient(t), withUser(t, server.URL(), user, "hunter2"), nil)
 		is(t, err, redis.WrongLogin)
@@ -59,7 +60,8 @@ func TestWrongPassword(t *testing.T) {
 }
 
 func TestNobodyThere(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	t.Parallel()
+	server := start(t, testenv.RedisConfig{})
 	p := open(t, server.URL(), quick())
 	if err := server.Kill(); err != nil {
 		t.Fatal(err)
@@ -75,7 +77,8 @@ func TestNobodyThere(t *testing.T) {
 }
 
 func TestReplicaIsRefused(t *testing.T) {
-	master, replica := testenv.NewRedis(t, testenv.RedisConfig{}), testenv.NewRedis(t, testenv.RedisConfig{})
+	t.Parallel()
+	master, replica := start(t, testenv.RedisConfig{}), start(t, testenv.RedisConfig{})
 	p := open(t, replica.URL(), quick())
 	c := admin(t, replica)
 	follow(t, c, master)
@@ -97,7 +100,8 @@ func follow(t testing.TB, replica *goredis.Client, master *testenv.Redis) {
 
 // A server that starts tells so; a wait goes on until it has.
 func TestLoading(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{Settings: map[string]string{"key-load-delay": "2000", "loading-process-events-interval-bytes": "1024"}})
+	t.Parallel()
+	server := start(t, testenv.RedisConfig{Settings: map[string]string{"key-load-delay": "2000", "loading-process-events-interval-bytes": "1024"}})
 	c := admin(t, server)
 	p := open(t, server.URL(), quick())
 	big := strings.Repeat("x", 200)
@@ -124,7 +128,8 @@ func TestLoading(t *testing.T) {
 // A server without memory refuses new holds; those that exist are renewed,
 // handed over to waiters, and released.
 func TestOutOfMemory(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{Settings: map[string]string{"maxmemory-policy": "noeviction"}})
+	t.Parallel()
+	server := start(t, testenv.RedisConfig{Settings: map[string]string{"maxmemory-policy": "noeviction"}})
 	c := admin(t, server)
 	var events log
 	o := quick()
@@ -159,7 +164,8 @@ func TestOutOfMemory(t *testing.T) {
 }
 
 func TestScriptFlush(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	t.Parallel()
+	server := start(t, testenv.RedisConfig{})
 	c := admin(t, server)
 	p, q := open(t, server.URL(), quick()), open(t, server.URL(), quick())
 	var wg sync.WaitGroup
@@ -189,7 +195,7 @@ func TestScriptFlush(t *testing.T) {
 // The data is lost: holds are lost at their next renewal, waiters queue again,
 // and tokens go on growing.
 func TestFlushAll(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	server := start(t, testenv.RedisConfig{})
 	c := admin(t, server)
 	p, q := open(t, server.URL(), quick()), open(t, server.URL(), quick())
 	listening(t, c, q)
@@ -225,7 +231,8 @@ func TestFlushAll(t *testing.T) {
 // The server sleeps for longer than the lease: the holder knows before anybody
 // else can hold.
 func TestServerSleeps(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	t.Parallel()
+	server := start(t, testenv.RedisConfig{})
 	c := admin(t, server)
 	p, q := open(t, server.URL(), quick()), open(t, server.URL(), quick())
 	h := acquire(t, p.NewLock("a"))
@@ -255,7 +262,8 @@ func TestServerSleeps(t *testing.T) {
 
 // A script of somebody else keeps the server busy.
 func TestBusyServer(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{Settings: map[string]string{"lua-time-limit": "50"}})
+	t.Parallel()
+	server := start(t, testenv.RedisConfig{Settings: map[string]string{"lua-time-limit": "50"}})
 	c := admin(t, server)
 	p := open(t, server.URL(), quick())
 	release(t, acquire(t, p.NewLock("a")))
@@ -278,7 +286,8 @@ func TestBusyServer(t *testing.T) {
 }
 
 func TestForeignValues(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	t.Parallel()
+	server := start(t, testenv.RedisConfig{})
 	c := admin(t, server)
 	ctx := context.Background()
 	p := open(t, server.URL(), quick())
@@ -324,7 +333,8 @@ func TestForeignValues(t *testing.T) {
 }
 
 func TestProtocolsAndNames(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	t.Parallel()
+	server := start(t, testenv.RedisConfig{})
 	for _, protocol := range []string{"2", "3"} {
 		p, q := open(t, server.URL()+"?protocol="+protocol, quick()), open(t, server.URL()+"?protocol="+protocol, quick())
 		for _, name := range []string{"{", "}", "{}", "a}{b", "%7B", "{%}", "nul\x00l", "cr\r\nlf", strings.Repeat("{", 1000), "世界", "a|b|c", "*?[x]\\"} {
@@ -351,7 +361,8 @@ func TestProtocolsAndNames(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	t.Parallel()
+	server := start(t, testenv.RedisConfig{})
 	c := admin(t, server)
 	p := open(t, server.URL(), quick())
 	r, err := p.Check(patient(t))
@@ -366,6 +377,7 @@ func TestCheck(t *testing.T) {
 }
 
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for _, d := range []string{dir, filepath.Dir(dir)} { // The server is another user.
 		if err := os.Chmod(d, 0o755); err != nil {
@@ -374,7 +386,7 @@ func TestTLS(t *testing.T) {
 	}
 	certificate(t, dir)
 	port := freePort(t)
-	testenv.NewRedis(t, testenv.RedisConfig{Settings: map[string]string{
+	start(t, testenv.RedisConfig{Settings: map[string]string{
 		"tls-port": fmt.Sprint(port), "tls-cert-file": filepath.Join(dir, "cert.pem"), "tls-key-file": filepath.Join(dir, "key.pem"), "tls-auth-clients": "no",
 	}})
 	url := fmt.Sprintf("rediss://127.0.0.1:%d", port)

@@ -19,7 +19,7 @@ import (
 
 // With every message lost a waiter still gets in, by a poll.
 func TestLostGrantIsFound(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	server := start(t, testenv.RedisConfig{})
 	proxy := faultproxy.New(t, server.Addr())
 	c := admin(t, server)
 	o := quick()
@@ -45,7 +45,7 @@ func TestLostGrantIsFound(t *testing.T) {
 
 // The subscription is cut: waiters are told as soon as it is back.
 func TestCutSubscriptionRecovers(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	server := start(t, testenv.RedisConfig{})
 	c := admin(t, server)
 	o := quick()
 	o.WaitLease = 60 * time.Second // No poll makes up for it.
@@ -76,7 +76,8 @@ func TestCutSubscriptionRecovers(t *testing.T) {
 // The connection of the subscription is silently dead, which the driver does not
 // notice. Our own probe does.
 func TestBlackHoleOfSubscriptionIsNoticed(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	t.Parallel()
+	server := start(t, testenv.RedisConfig{})
 	proxy := faultproxy.New(t, server.Addr())
 	c := admin(t, server)
 	var events log
@@ -101,7 +102,8 @@ func TestBlackHoleOfSubscriptionIsNoticed(t *testing.T) {
 
 // A user without the right to subscribe waits by polling, in order, and hears so.
 func TestPollingWithoutChannels(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	t.Parallel()
+	server := start(t, testenv.RedisConfig{})
 	c := admin(t, server)
 	rules := append([]string{"mute", "on", ">pw"}, withoutChannels(redis.ACL("", false))...)
 	setUser(t, c, rules)
@@ -125,7 +127,7 @@ func TestPollingWithoutChannels(t *testing.T) {
 
 // A waiter whose process is gone is passed over by the release itself.
 func TestDeadWaitersAreSkipped(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	server := start(t, testenv.RedisConfig{})
 	c := admin(t, server)
 	o := quick()
 	o.Lease, o.Claim, o.WaitLease = 30*time.Second, 30*time.Second, 60*time.Second
@@ -150,7 +152,7 @@ func TestDeadWaitersAreSkipped(t *testing.T) {
 
 // One that is half-open costs the time of its claim, and no more.
 func TestSilentWaiterCostsItsClaim(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	server := start(t, testenv.RedisConfig{})
 	proxy := faultproxy.New(t, server.Addr())
 	c := admin(t, server)
 	p, q, r := open(t, server.URL(), quick()), open(t, through(t, server.URL(), proxy), quick()), open(t, server.URL(), quick())
@@ -178,7 +180,7 @@ func TestSilentWaiterCostsItsClaim(t *testing.T) {
 
 // A break is told to the victim at once, and lets the next one in.
 func TestBreakIsPushed(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	server := start(t, testenv.RedisConfig{})
 	c := admin(t, server)
 	o := quick()
 	o.Lease = 60 * time.Second // No renewal finds out.

@@ -18,7 +18,7 @@ import (
 )
 
 func TestOneRoundTripEach(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	server := start(t, testenv.RedisConfig{})
 	proxy := faultproxy.New(t, server.Addr())
 	p := open(t, through(t, server.URL(), proxy), nil)
 	objects := map[string]core.Lock{
@@ -49,7 +49,7 @@ func TestOneRoundTripEach(t *testing.T) {
 
 // A reply that is lost leaves the caller with an error, and nothing held.
 func TestLostReplies(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	server := start(t, testenv.RedisConfig{})
 	c := admin(t, server)
 	for _, action := range []faultproxy.Action{faultproxy.ForwardThenCut, faultproxy.Cut, faultproxy.Mute} {
 		t.Run(fmt.Sprint("acquire ", action), func(t *testing.T) {
@@ -90,7 +90,7 @@ func TestLostReplies(t *testing.T) {
 // The driver of a client that the user brings resends what failed, by default.
 // Ours must not be resent: exactly one request is seen.
 func TestDriverDoesNotResend(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	server := start(t, testenv.RedisConfig{})
 	proxy := faultproxy.New(t, server.Addr())
 	client := goredis.NewClient(&goredis.Options{Addr: proxy.Addr()})
 	t.Cleanup(func() { _ = client.Close() })
@@ -115,7 +115,8 @@ func TestDriverDoesNotResend(t *testing.T) {
 
 // A wait ends when its context does, whatever the connection is doing.
 func TestCancelWhileInFlight(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	t.Parallel()
+	server := start(t, testenv.RedisConfig{})
 	proxy := faultproxy.New(t, server.Addr())
 	c := admin(t, server)
 	p := open(t, through(t, server.URL(), proxy), quick())
@@ -146,7 +147,7 @@ func TestCancelWhileInFlight(t *testing.T) {
 // A request that is carried out after its caller has given up, and after the
 // cancellation even, takes nothing: the server refuses it because of its age.
 func TestLateExecutionTakesNothing(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	server := start(t, testenv.RedisConfig{})
 	proxy := faultproxy.New(t, server.Addr())
 	c := admin(t, server)
 	o := quick()
@@ -187,7 +188,7 @@ func calls(t testing.TB, c *goredis.Client, command string) int {
 // A caller that nobody can interrupt is held up by a silent server for as long
 // as the options say, whatever the limits of the driver are.
 func TestSilentServerHoldsNobodyUp(t *testing.T) {
-	server := testenv.NewRedis(t, testenv.RedisConfig{})
+	server := start(t, testenv.RedisConfig{})
 	for name, limits := range map[string]goredis.Options{
 		"driver's defaults": {}, "deadlines": {ContextTimeoutEnabled: true}, "no limits": {ReadTimeout: -1, WriteTimeout: -1},
 	} {
