@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 
@@ -23,7 +24,7 @@ var ErrFull = errors.New("history: the record is full")
 // [Unknown] and returns [Never]. A process that has not closed its record has
 // crashed: for each of its seats and objects there is a [Crash], at the time that
 // [MarkKilled] was told, or at the seat's last word on the object if that is later
-// or there is no mark.
+// or there is no mark. Where holds were assured, it is the time of that.
 func Read(paths ...string) ([]Op, error) {
 	var all []Op
 	for i, path := range paths {
@@ -65,7 +66,7 @@ func readFile(path string, process uint64) ([]Op, error) {
 		}
 	}
 	if r.page.closed.Load() == 0 {
-		ops = append(ops, crashes(ops, r.page.killed.Load())...)
+		ops = append(ops, r.page.crashes(ops)...)
 	}
 	return ops, nil
 }
@@ -91,12 +92,14 @@ func (s *slot) op(process uint64) (Op, bool) {
 }
 
 // crashes returns what the end of a process means for each seat and object: the
-// hold was its own until at, and certainly when the seat last wrote about it.
-func crashes(ops []Op, at int64) []Op {
+// hold was its own until it was last assured or, where none was, until the process
+// was killed, and certainly when the seat last wrote about it.
+func (h *header) crashes(ops []Op) []Op {
 	type place struct {
 		object int
 		seat   uint64
 	}
+	assured := h.assured.Load() != 0
 	last := make(map[place]int64)
 	var places []place
 	for _, op := range ops {
@@ -106,10 +109,13 @@ func crashes(ops []Op, at int64) []Op {
 		p := place{op.Object, op.Seat}
 		if _, seen := last[p]; !seen {
 			places = append(places, p)
-			last[p] = at
+			last[p] = h.killed.Load()
+			if assured {
+				last[p] = h.sure[op.Seat&math.MaxUint32].Load()
+			}
 		}
 		last[p] = max(last[p], op.Call)
-		if op.Return != Never {
+		if op.Return != Never && !assured {
 			last[p] = max(last[p], op.Return)
 		}
 	}

@@ -35,8 +35,14 @@ type header struct {
 	used     atomic.Uint64 // slots taken; more than capacity if some were dropped
 	killed   atomic.Int64  // when it was, by MarkKilled
 	closed   atomic.Uint32 // 1: the process has ended by itself
-	_        [28]byte
+	assured  atomic.Uint32 // 1: seats have assured their holds
+	_        [24]byte
+
+	sure [mostSeats]atomic.Int64 // by the seat's number: see Assure
 }
+
+// mostSeats bounds the numbers of the seats that may use [Recorder.Assure].
+const mostSeats = 64
 
 const magic = 0x6469737468697374
 
@@ -149,6 +155,15 @@ func (r *Recorder) Note(op Op) {
 	}
 	s.call, s.ret, s.outcome = op.Call, op.Return, op.Outcome
 	s.state.Store(slotEnded)
+}
+
+// Assure notes that the present hold of a seat, whose number is less than 64, was
+// its own at that time. A process that is killed can say no more about its holds,
+// and may have lost them without having had the time to notice. If it has assured
+// any, each may have ended right after it was last assured, or asked for.
+func (r *Recorder) Assure(seat uint64, at int64) {
+	r.page.sure[seat].Store(at)
+	r.page.assured.Store(1)
 }
 
 // slot returns the next one, or nil if the file is full, which [Read] reports.

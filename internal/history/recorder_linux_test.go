@@ -81,6 +81,37 @@ func TestRecordAndRead(t *testing.T) {
 	r.End(open, OK, 0)
 }
 
+// A hold that was assured ends after that at the earliest, and not with the kill:
+// who has been stopped for a while before may have lost it.
+func TestAssuredHoldsMayEndBeforeTheKill(t *testing.T) {
+	for name, assure := range map[string]bool{"assured": true, "not": false} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "record")
+			rec, err := Create(path, 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ticket := rec.Begin(Op{Seat: 7, Action: Acquire})
+			rec.End(ticket, OK, 1)
+			sure := Now()
+			if assure {
+				rec.Assure(7, sure)
+			}
+			if err := MarkKilled(path, sure+1000); err != nil {
+				t.Fatal(err)
+			}
+			ops := read(t, path)
+			want := sure + 1000
+			if assure {
+				want = sure
+			}
+			if end := ops[len(ops)-1]; end.Action != Crash || end.Call != want {
+				t.Errorf("the record ends with %v, want a crash at %d", end, want)
+			}
+		})
+	}
+}
+
 func TestOutcomeOf(t *testing.T) {
 	for err, want := range map[error]Outcome{
 		nil:                    OK,

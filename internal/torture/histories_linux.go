@@ -10,14 +10,12 @@ import (
 	"github.com/distlock/distlock-go/internal/history"
 )
 
-// noteKill writes into the history of a process that it was killed. It may have been
-// stopped, or cut off, for a while before, and not have noticed yet.
+// noteKill writes into the history of a process that it was killed.
 func (d *director) noteKill(a *actor, at int64) error {
 	if unwritten(a.record) {
 		return nil
 	}
-	unaware := max(4*d.place.lease, d.place.bound)
-	return history.MarkKilled(a.record, at-int64(unaware))
+	return history.MarkKilled(a.record, at)
 }
 
 // unwritten reports whether a process was killed before it could begin.

@@ -62,6 +62,7 @@ func (w *worker) inside(s *stay) {
 			w.woken(s, woke)
 		} else if s.h.Err() == nil {
 			s.since = now
+			w.record.Assure(uint64(s.seat), now-int64(w.bound()))
 			w.vouch(s)
 		}
 		if last = now; now >= end {
