@@ -139,14 +139,16 @@ func (k keys) holds(kind core.Kind, g grant) bool {
 // List implements core.Inspector as far as it can: the server knows keys and not
 // names. It returns, if prefix is empty, each key that is held or waited for by
 // sessions of this library, under the name "key 42" (or "key 1, 2") and without a
-// kind, and with another prefix those whose name begins so.
+// kind, and with another prefix those whose name begins so. A permit is a key of
+// its own; and where somebody waits, the keys at which waiters stand are listed
+// like others.
 func (p *Provider) List(ctx context.Context, prefix string) ([]core.Status, error) {
 	var all []core.Status
 	err := p.grants(ctx, func(_ *pgconn.PgConn, grants []grant) error {
 		byKey := make(map[Key]*core.Status)
 		for _, g := range grants {
 			name := "key " + g.key.String()
-			if !g.ours || !strings.HasPrefix(name, prefix) {
+			if !g.ours || !strings.HasPrefix(name, prefix) || g.key == Int64Key(p.pool.common) || g.shared && showsLimit(g.key) {
 				continue
 			}
 			st := byKey[g.key]

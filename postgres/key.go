@@ -86,7 +86,7 @@ type keys struct {
 	gate int64 // the turnstile of a reader-writer lock, the gate of a semaphore
 	flag int64 // shown by those who want to be notified of releases
 
-	limits int64 // of a semaphore; see limitKey
+	limits int32 // of a semaphore; see limitKey
 }
 
 // makeKeys returns the keys of an object, or an error that matches
@@ -98,7 +98,7 @@ func (o *Options) makeKeys(kind core.Kind, name string) (keys, error) {
 		flag: hashKey(o.Namespace, kind, name, "flag"),
 	}
 	if kind == core.KindSemaphore {
-		k.limits = hashKey(o.Namespace, kind, name, "limit")
+		k.limits = int32(hashKey(o.Namespace, kind, name, "limit") >> 32)
 		return k, nil
 	}
 	switch o.Keys {

@@ -13,22 +13,41 @@ import (
 // Limits of one semaphore may differ while a rollout changes them. The slots say
 // nothing of the limit under which they were taken, so each session that uses a
 // semaphore shows its limit: it holds the key of that limit, shared. All keys of
-// one semaphore's limits have the same upper half, and the limit is the lower one,
-// so that pg_locks tells which limits are in use.
+// one semaphore's limits have the same first number, and the limit is in the
+// second one, so that pg_locks tells which limits are in use.
 //
 // It is a hint, for the observer, and costs no round trip: it is shown in the one
 // of the first attempt, stays for some seconds after the last one, and is taken
 // down in the one of a ping. Nothing rests on it.
 
-// limitKey is shown by who uses the limit.
+// shownLimits is the largest limit that is told from larger ones.
+const shownLimits = math.MaxUint16
+
+// limitKey is shown by who uses the limit. It is a pair, as no lock of the scheme
+// Hashed is; and for the other schemes, half of the second number is a checksum by
+// which List knows it from a lock.
 func (k keys) limitKey(limit int) Key {
-	return Int64Key(k.limits&^math.MaxUint32 | int64(limit))
+	shown := min(limit, shownLimits)
+	return PairKey(k.limits, int32(limitCheck(k.limits, shown)<<16|uint32(shown)))
 }
 
-// limitsSQL returns the limits that are shown, other than $2. $1 is the upper half
-// of their keys, as pg_locks has it.
-const limitsSQL = `select array_agg(distinct objid::int8), 0::int8, pg_backend_pid() from pg_catalog.pg_locks
-where locktype = 'advisory' and objsubid = 1 and granted and classid::int8 = $1::int8 and objid::int8 <> $2::int8
+func limitCheck(limits int32, limit int) uint32 {
+	const odd = 0x9e3779b97f4a7c15 // Knuth's multiplicative hashing, with the golden ratio
+	return uint32((uint64(uint32(limits))<<16 | uint64(limit)) * odd >> 48)
+}
+
+// showsLimit reports whether a key that is held shared is one of limitKey. A pair
+// that is a reader's is taken for one with a probability of 1 in 65536.
+func showsLimit(k Key) bool {
+	limits, low, pair := k.Pair()
+	limit := int(uint32(low) & shownLimits)
+	return pair && limit > 0 && uint32(low)>>16 == limitCheck(limits, limit)
+}
+
+// limitsSQL returns the limits that are shown, other than $2. $1 is the first
+// number of their keys, as pg_locks has it.
+const limitsSQL = `select array_agg(distinct objid::int8 & 65535), 0::int8, pg_backend_pid() from pg_catalog.pg_locks
+where locktype = 'advisory' and objsubid = 2 and granted and classid::int8 = $1::int8 and objid::int8 & 65535 <> $2::int8
 	and database = (select oid from pg_catalog.pg_database where datname = current_database())`
 
 // show returns what shows the limit of an attempt, if this session does not yet,
@@ -43,8 +62,8 @@ func (f *family) show(s *session, w *want) (ops []*op) {
 	o.undo = func() ([]*op, bool) { return []*op{simple(opDropRead, k, 0).must()}, true }
 	ops = append(ops, o)
 	if s.pool.opts.Observer != nil {
-		upper := strconv.FormatUint(uint64(w.keys.limits)>>32, 10)
-		w.look = special(s.stmts.limits, upper, strconv.Itoa(w.limit))
+		first := strconv.FormatUint(uint64(uint32(w.keys.limits)), 10)
+		w.look = special(s.stmts.limits, first, strconv.Itoa(min(w.limit, shownLimits)))
 		ops = append(ops, w.look)
 	}
 	return ops

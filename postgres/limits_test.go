@@ -79,3 +79,39 @@ func TestLimitsDiffer(t *testing.T) {
 		return locks == 0
 	})
 }
+
+// The limit that a session shows is no lock, and List does not name it as one,
+// whatever keys the provider makes.
+func TestListLeavesOutLimits(t *testing.T) {
+	for scheme, lock := range map[postgres.KeyScheme]string{postgres.Hashed: "a lock", postgres.Medallion: "a lock", postgres.Raw: "7,8"} {
+		p := open(t, &postgres.Options{Keys: scheme, Namespace: t.Name()})
+		var held []core.Handle
+		for _, l := range []core.Lock{p.NewSemaphore("a semaphore", 3), core.Reader(p.NewRWLock(lock))} {
+			h, err := l.Acquire(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			held = append(held, h)
+		}
+		_, before := ours(t, admin(t))
+		if before != len(held)+1 {
+			t.Fatalf("%d locks are in pg_locks, want a permit, a share, and the limit that is shown", before)
+		}
+		list, err := p.List(t.Context(), "")
+		if err != nil || len(list) != len(held) {
+			t.Errorf("key scheme %d: List tells %+v, %v; want a permit and a share", scheme, list, err)
+		}
+		for _, h := range held {
+			if err := h.Release(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		if list, err = p.List(t.Context(), ""); err != nil || len(list) != 0 {
+			t.Errorf("key scheme %d: nothing is held, and List tells %+v, %v", scheme, list, err)
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+		leavesNothing(t, admin(t))
+	}
+}
