@@ -3,9 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"sync"
-	"time"
 
 	"github.com/distlock/distlock-go/core"
 	"github.com/distlock/distlock-go/core/driver"
@@ -42,10 +40,11 @@ func (q *queue) acquire(ctx context.Context, l waiter, busy func(error)) (driver
 	ctx, cancel := q.engine.UntilClosed(ctx) // An acquire that has not had to wait comes without.
 	defer cancel()
 	if !errors.Is(err, core.ErrNotAcquired) {
-		busy(err) // Others need not wait for the outcome of this attempt.
-		if c, err = q.persist(ctx, l, err); !errors.Is(err, core.ErrNotAcquired) {
+		// Others are told at once that this is a wait, and need not await its outcome.
+		if c, err = q.persist(ctx, l, busy, err); !errors.Is(err, errHeld) {
 			return c, err
 		}
+		err = core.ErrNotAcquired
 	}
 	waiting := sync.OnceFunc(func() { busy(err) })
 	for {
@@ -70,23 +69,30 @@ func (q *queue) try(ctx context.Context, l waiter) (driver.Claim, error) {
 	return l.Claim(ctx)
 }
 
+// errHeld ends persist: the server is there, and somebody holds the object.
+var errHeld = errors.New("it is held elsewhere")
+
 // persist makes attempts for as long as they fail for a reason that may pass:
 // a server that is starting, stopping or full is waited for, and so is one that
-// has gone away. One that was never there is an error at once.
-func (q *queue) persist(ctx context.Context, l waiter, err error) (driver.Claim, error) {
-	pause := 50 * time.Millisecond
-	for {
-		select {
-		case <-time.After(pause/2 + rand.N(pause)):
-			pause = min(2*pause, time.Second)
-		case <-ctx.Done():
-			return nil, err
+// has gone away. One that was never there is an error at once. err is that of the
+// attempt that has been made.
+func (q *queue) persist(ctx context.Context, l waiter, busy func(error), err error) (driver.Claim, error) {
+	made := true
+	return q.engine.Retry(ctx, nil, busy, func(ctx context.Context) (c driver.Claim, _ error) {
+		if !made {
+			c, err = q.try(ctx, l)
 		}
-		var c driver.Claim
-		if c, err = q.try(ctx, l); err == nil || ctx.Err() != nil || !q.worthWaiting(err) {
+		made = false
+		switch {
+		case err == nil || ctx.Err() != nil:
 			return c, err
+		case errors.Is(err, core.ErrNotAcquired):
+			return nil, errHeld
+		case q.worthWaiting(err):
+			return nil, driver.MayPass(err)
 		}
-	}
+		return nil, err
+	})
 }
 
 // worthWaiting reports whether an attempt failed for a reason that may pass.

@@ -1,9 +1,12 @@
 package postgres
 
 import (
-	"math/rand/v2"
+	"context"
+	"errors"
 	"sync/atomic"
 	"time"
+
+	"github.com/distlock/distlock-go/core/driver"
 )
 
 // A standing is a wait on one session.
@@ -79,50 +82,73 @@ func (st *standing) serve() (again bool) {
 // its session is lost it begins again on another one, for as long as somebody
 // waits.
 func (q *queue) run(w *wait) {
-	pause := 20 * time.Millisecond
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	stand := &stander{queue: q, wait: w, desert: cancel}
+	if _, err := q.engine.Retry(ctx, stand, nil, stand.Claim); err != nil && ctx.Err() == nil {
+		w.fail(err)
+	}
+}
+
+// A stander stands at the server for a wait. It implements driver.Sleeper, for the
+// pauses while there is no server; what it is granted goes to the members.
+type stander struct {
+	queue  *queue
+	wait   *wait
+	desert func() // ends the wait's context
+}
+
+// Claim stands at the server, on one session after the other. A session that was
+// lost, or an error that may pass, takes a pause; any other error is the members'.
+func (s *stander) Claim(context.Context) (driver.Claim, error) {
 	for {
-		s, err := q.pool.waiter()
+		session, err := s.queue.pool.waiter()
 		switch {
-		case err == nil && s == nil:
-			w.fail(errFull)
-			return
+		case err == nil && session == nil:
+			return nil, errFull
 		case err != nil && !transient(err):
-			w.fail(err)
-			return
+			return nil, err
 		case err != nil:
-			w.setTrouble(err)
-			if !w.rest(pause/2 + rand.N(pause)) {
-				return
-			}
-			pause = min(2*pause, time.Second)
-			continue
+			s.wait.setTrouble(err)
+			return nil, driver.MayPass(err)
 		}
-		w.setTrouble(nil)
-		pause = 20 * time.Millisecond
-		st := &standing{queue: q, wait: w, session: s}
+		s.wait.setTrouble(nil)
+		st := &standing{queue: s.queue, wait: s.wait, session: session}
 		st.uses.Store(1)
 		again := st.serve()
 		st.done()
-		if !again || !s.alive() && !w.rest(pause/2+rand.N(pause)) {
-			return
+		switch {
+		case !again:
+			return nil, nil
+		case !session.alive():
+			return nil, driver.MayPass(errLostPlace)
 		}
 	}
 }
 
-// rest sleeps, and reports whether somebody still waits then.
-func (w *wait) rest(d time.Duration) bool {
+// errLostPlace is why a stander begins again.
+var errLostPlace = errors.New("the session that waited has ended")
+
+// Wake implements driver.Waker: nothing is told, and Sleep does all.
+func (s *stander) Wake() (<-chan struct{}, func(), error) {
+	return make(chan struct{}), func() {}, nil
+}
+
+// Sleep implements driver.Sleeper. It ends early when nobody waits any more.
+func (s *stander) Sleep(_ context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	var empty time.Time
 	for {
-		gone, again := w.deserted(&empty)
+		gone, again := s.wait.deserted(&empty)
 		if gone {
+			s.desert()
 			return false
 		}
 		select {
 		case <-timer.C:
-			return true
-		case <-w.changed:
+			return false
+		case <-s.wait.changed:
 		case <-again:
 		}
 	}

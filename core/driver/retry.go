@@ -9,15 +9,25 @@ import (
 	"github.com/distlock/distlock-go/core/internal/backoff"
 )
 
+// MayPass marks the error of an attempt as one that is expected to pass, such as
+// that the server is restarting: [Engine.Retry] waits it out as it does a holder.
+// It must not be nil.
+func MayPass(err error) error { return passing{err} }
+
+type passing struct{ error }
+
+func (p passing) Unwrap() error { return p.error }
+
 // Retry is the wait loop: it calls try until that succeeds, fails for another
-// reason than a holder, or ctx ends. Between two calls it sleeps until w tells
-// of a change, and in any case no longer than the backstop's pause, so that a
-// missed event costs time and never the wake-up. w may be nil: then it polls.
+// reason than a holder or an error that may pass ([MayPass]), or ctx ends. Between
+// two calls it sleeps until w tells of a change, and in any case no longer than
+// the backstop's pause, so that a missed event costs time and never the wake-up. w
+// may be nil: then it polls.
 //
 // It is exported for a [Queuer] that waits in stages, such as for a turnstile
 // first and for what is behind it next. busy, which may be nil, is told of the
-// first answer that the object is held elsewhere. If ctx ends, the last such
-// answer is returned.
+// first answer that there is something to wait for. If ctx ends, the last such
+// answer is returned, without the mark of MayPass.
 func (e *Engine) Retry(ctx context.Context, w Waker, busy func(error), try func(context.Context) (Claim, error)) (Claim, error) {
 	var wake <-chan struct{}
 	if w != nil {
@@ -36,7 +46,11 @@ func (e *Engine) Retry(ctx context.Context, w Waker, busy func(error), try func(
 	defer timer.Stop()
 	for {
 		c, err := try(ctx)
-		if err == nil || !errors.Is(err, core.ErrNotAcquired) {
+		mark, passes := errors.AsType[passing](err)
+		if passes {
+			err = mark.error
+		}
+		if err == nil || !passes && !errors.Is(err, core.ErrNotAcquired) {
 			return c, err
 		}
 		if busy != nil {
