@@ -44,37 +44,37 @@ func (l *locker) Claim(ctx context.Context) (driver.Claim, error) {
 
 // poll is Claim. A lazy one may be late, to share a round trip with others.
 func (l *locker) poll(ctx context.Context, lazy bool) (driver.Claim, error) {
+	p := l.provider.pool
 	for {
-		c, err := l.provider.pool.carrier(ctx)
+		s, err := p.carrier(ctx)
 		if err != nil {
 			return nil, err
 		}
-		found, changed := c.enter(l.keys.data, l.shared)
+		c := l.claim(s, lazy)
+		found, changed := s.take(c)
 		switch found {
 		case entered:
-			claim, o := l.attempt(c)
-			o.lazy = lazy
-			err := c.do(ctx, o)
+			err := s.await(ctx, &c.taking)
 			switch {
 			case errors.Is(err, errUnknown):
-				l.provider.engine.GiveBack(func(ctx context.Context) error { return claim.undo(ctx, o) })
+				l.provider.engine.GiveBack(c.unknown)
 				return nil, err
-			case err != nil && !o.sent && ctx.Err() == nil && !errors.Is(err, core.ErrClosed):
+			case err != nil && !c.taking.sent && ctx.Err() == nil && !errors.Is(err, core.ErrClosed):
 				continue // The session had ended before; the next one may do.
 			case err != nil:
 				return nil, unlessEnded(ctx, err)
-			case o.reply != replyTaken:
+			case c.taking.reply != replyTaken:
 				return nil, core.ErrNotAcquired
 			}
-			return claim, nil
+			return c, nil
 		case occupied:
-			l.provider.pool.leave(c)
+			p.leave(s, 1)
 			return nil, core.ErrNotAcquired
 		}
-		l.provider.pool.leave(c)
+		p.leave(s, 1)
 		select {
 		case <-changed:
-		case <-l.provider.pool.closing:
+		case <-p.closing:
 			return nil, core.ErrClosed
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -82,37 +82,19 @@ func (l *locker) poll(ctx context.Context, lazy bool) (driver.Claim, error) {
 	}
 }
 
-// attempt returns the op that takes the lock on a session where the key is
-// reserved, and the claim that it makes.
-func (l *locker) attempt(c *carrier) (*claim, *op) {
-	k := l.keys
-	leave := func() { l.provider.pool.leave(c) }
-	claim := &claim{session: c.session, leave: leave, key: k.data, shared: l.shared, flag: k.flag}
-	o := simple(l.take, k.data, k.gate)
-	o.undo = func() ([]*op, bool) {
-		var undo []*op
-		if l.take != opLock {
-			undo = append(undo, simple(opDropRead, Int64Key(k.gate), 0).must())
-		}
-		if !l.shared {
-			return append(undo, simple(opDrop, k.data, 0).must()), true
-		}
-		return append(undo, simple(opDropRead, k.data, 0).must()), !c.others(k.data)
-	}
-	o.then = func() {
-		taken := o.err == nil && o.reply == replyTaken
-		claim.token = o.token
-		c.settled(k.data, taken)
-		if !taken {
-			leave()
-		}
-	}
-	return claim, o
+// claim returns a claim that is yet to be taken, on a carrier that has a place for
+// it.
+func (l *locker) claim(s *session, lazy bool) *claim {
+	c := &claim{session: s, shared: l.shared, flag: l.keys.flag}
+	c.taking.init(l.take, l.keys.data, l.keys.gate)
+	c.taking.owner, c.taking.lazy = c, lazy
+	return c
 }
 
-// undo waits for the outcome of an attempt that nobody waits for any more, and
+// unknown waits for the outcome of an attempt that nobody waits for any more, and
 // gives up what it was granted.
-func (c *claim) undo(ctx context.Context, o *op) error {
+func (c *claim) unknown(ctx context.Context) error {
+	o := &c.taking
 	select {
 	case <-o.done:
 	case <-ctx.Done():

@@ -3,82 +3,131 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	"github.com/distlock/distlock-go/core"
 )
 
 // A claim is one lock, shared lock or slot that a session holds for this process.
-// It implements driver.Watched.
+// It implements driver.Watched. The ops that take it and give it up are a part of
+// it, so that a short hold costs little memory.
 type claim struct {
 	session *session
-	leave   func() // gives the place on the session back, once
-	key     Key
+	stand   *standing // that waited for it on its session, or nil: that is a carrier
+	family  *family   // of a slot on a carrier
+	slot    int64
 	shared  bool
 	flag    int64
-	token   uint64
 
-	mu     sync.Mutex
-	giving *op // the unlock, once there is one
+	taking op // of a claim that another op took, only the key and the token
+	giving op // the unlock
+
+	// Guarded by session.mu.
+	given      bool // the unlock was sent
+	lost       func(error)
+	next, prev *claim // in session.claims
 }
 
+func (c *claim) key() Key { return c.taking.key }
+
 // Token implements driver.Claim.
-func (c *claim) Token() uint64 { return c.token }
+func (c *claim) Token() uint64 { return c.taking.token }
 
 // Release implements driver.Claim. The unlock is sent once; every call waits for
 // its outcome. If that does not come the session ends, and with it the lock: a
 // release that cannot be confirmed costs the other holds of the session, but it
 // does not leave a lock behind.
 func (c *claim) Release(ctx context.Context) error {
-	o := c.give()
-	select {
-	case <-o.done:
-		return c.given(o)
-	default:
+	c.give()
+	if ctx.Err() != nil && c.giving.resolved() {
+		return c.outcome()
 	}
 	select {
-	case <-o.done:
-		return c.given(o)
+	case <-c.giving.done:
+		return c.outcome()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// give sends the unlock, or returns the one that was sent.
-func (c *claim) give() *op {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.giving != nil {
-		return c.giving
-	}
+// give sends the unlock, unless it was sent.
+func (c *claim) give() {
 	s := c.session
-	o := simple(opUnlock, c.key, c.flag)
+	s.mu.Lock()
+	if c.given {
+		s.mu.Unlock()
+		return
+	}
+	c.given = true
+	c.giving.owner = c
 	if c.shared {
-		o = simple(opUnlockRead, c.key, c.flag)
+		c.giving.init(opUnlockRead, c.key(), c.flag)
+	} else {
+		c.giving.init(opUnlock, c.key(), c.flag)
 	}
-	o.undo = func() ([]*op, bool) {
-		undo := []*op{simple(opDrop, Int64Key(c.flag), 0).must(), simple(opDrop, Int64Key(s.pool.common), 0).must()}
-		if !c.shared {
-			return append(undo, simple(opDrop, c.key, 0).must()), true
-		}
-		return append(undo, simple(opDropRead, c.key, 0).must()), !s.others(c.key)
+	s.table.unsettle(c.key())
+	cause := s.cause
+	if cause == nil {
+		s.enqueue(&c.giving)
 	}
-	o.then = func() {
-		s.unclaim(c)
-		c.leave()
-		s.pool.local.tell(c.flag)
-		if o.err == nil && o.reply != replyGiven && !o.redone {
-			s.kill("a lock that this session held was unlocked by somebody else")
-		}
+	s.mu.Unlock()
+	if cause != nil {
+		s.finish(cause, &c.giving)
 	}
-	c.giving = o
-	s.reopen(c.key)
-	s.add(o)
-	return o
 }
 
-// given explains the outcome of the unlock.
-func (c *claim) given(o *op) error {
+// undo implements owner.
+func (c *claim) undo(o *op) (undo []*op, ok bool) {
+	s := c.session
+	switch {
+	case o == &c.giving:
+		undo = append(undo, simple(opDrop, Int64Key(c.flag)).must(), simple(opDrop, Int64Key(s.pool.common)).must())
+	case o.code%opPair != opLock:
+		undo = append(undo, simple(opDropRead, Int64Key(o.gate)).must())
+	}
+	if !c.shared {
+		return append(undo, simple(opDrop, c.key()).must()), true
+	}
+	return append(undo, simple(opDropRead, c.key()).must()), !s.others(c.key())
+}
+
+// landed implements owner.
+func (c *claim) landed(o *op) (left bool) {
+	s := c.session
+	switch {
+	case o == &c.giving:
+		s.unlink(c)
+		s.table.leave(c.key())
+		if c.family != nil {
+			delete(c.family.held, c.slot)
+			c.family.idle = false
+		}
+		return c.stand == nil
+	case o.err == nil && o.reply == replyTaken:
+		s.table.settle(c.key())
+		return false
+	default:
+		s.table.leave(c.key())
+		return true
+	}
+}
+
+// then implements owner.
+func (c *claim) then(o *op) {
+	if o != &c.giving {
+		return
+	}
+	if c.stand != nil {
+		c.stand.done()
+	}
+	c.session.pool.local.tell(c.flag)
+	if o.err == nil && o.reply != replyGiven && !o.redone {
+		c.session.kill("a lock that this session held was unlocked by somebody else")
+	}
+}
+
+// outcome explains the outcome of the unlock.
+func (c *claim) outcome() error {
+	o := &c.giving
 	switch {
 	case o.err == nil && (o.reply == replyGiven || o.redone):
 		return nil
@@ -95,8 +144,12 @@ func (c *claim) Watch(lost func(error)) {
 	s := c.session
 	s.mu.Lock()
 	cause := s.cause
-	if cause == nil {
-		s.claims[c] = lost
+	if cause == nil && c.lost == nil {
+		c.lost, c.next = lost, s.claims
+		if c.next != nil {
+			c.next.prev = c
+		}
+		s.claims = c
 	}
 	s.mu.Unlock()
 	if cause != nil {
@@ -104,29 +157,53 @@ func (c *claim) Watch(lost func(error)) {
 	}
 }
 
-// enter reserves a key on the session; see table.
-func (s *session) enter(k Key, shared bool) (entry, <-chan struct{}) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.table.enter(k, shared)
-}
-
-// settled takes in the outcome of an op that was to take a key.
-func (s *session) settled(k Key, taken bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if taken {
-		s.table.settle(k)
-	} else {
-		s.table.leave(k)
+// unlink takes a claim out of the list, if it is there. mu is held.
+func (s *session) unlink(c *claim) {
+	if c.lost == nil {
+		return
 	}
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		s.claims = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	}
+	c.lost, c.next, c.prev = nil, nil, nil
 }
 
-// reopen says that the key is about to be given up.
-func (s *session) reopen(k Key) {
+// disown empties the list, and returns whom to tell. mu is held.
+func (s *session) disown() (lost []func(error)) {
+	for s.claims != nil {
+		lost = append(lost, s.claims.lost)
+		s.unlink(s.claims)
+	}
+	return lost
+}
+
+// take reserves the key of a claim and adds the op that takes it. Unless the
+// answer is entered, nothing was done; see table.
+func (s *session) take(c *claim) (entry, <-chan struct{}) {
+	s.mu.Lock()
+	found, changed := s.table.enter(c.key(), c.shared)
+	cause := s.cause
+	if found == entered && cause == nil {
+		s.enqueue(&c.taking)
+	}
+	s.mu.Unlock()
+	if found == entered && cause != nil {
+		s.finish(cause, &c.taking)
+	}
+	return found, changed
+}
+
+// own records that the session holds a lock, for one more claim of it.
+func (s *session) own(k Key, shared bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.table.unsettle(k)
+	s.table.enter(k, shared)
+	s.table.settle(k)
 }
 
 // others reports whether the key is taken more than once.
@@ -134,12 +211,4 @@ func (s *session) others(k Key) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.table.others(k)
-}
-
-// unclaim forgets a claim that was given up.
-func (s *session) unclaim(c *claim) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.claims, c)
-	s.table.leave(c.key)
 }

@@ -41,8 +41,8 @@ func (st *standing) hand() (again bool) {
 	}
 	for _, c := range claims {
 		if !st.wait.deliver(c) {
-			o := c.give()
-			<-o.done
+			c.give()
+			<-c.giving.done
 		}
 	}
 	return !st.wait.close()
@@ -51,11 +51,11 @@ func (st *standing) hand() (again bool) {
 // claim makes a claim of what the session was granted. The session is given back
 // when the last of them is released.
 func (st *standing) claim(shared bool, token uint64) *claim {
-	s := st.session
 	st.uses.Add(1)
-	s.enter(st.key, shared)
-	s.settled(st.key, true)
-	return &claim{session: s, leave: st.done, key: st.key, shared: shared, flag: st.wait.keys.flag, token: token}
+	st.session.own(st.key, shared)
+	c := &claim{session: st.session, stand: st, shared: shared, flag: st.wait.keys.flag}
+	c.taking.key, c.taking.token = st.key, token
+	return c
 }
 
 // share takes the lock n more times, for readers who wait together, in one
@@ -63,7 +63,7 @@ func (st *standing) claim(shared bool, token uint64) *claim {
 func (st *standing) share(n int) (claims []*claim) {
 	ops := make([]*op, n)
 	for i := range ops {
-		ops[i] = simple(opShare, st.key, 0).must()
+		ops[i] = simple(opShare, st.key).must()
 	}
 	st.session.add(ops...)
 	for _, o := range ops {
@@ -121,7 +121,7 @@ func (st *standing) slotOp() *op {
 	o := special(st.session.stmts.waitQueue,
 		strconv.FormatInt(k.data.value, 10), strconv.Itoa(limit), strconv.Itoa(rand.N(limit)),
 		strconv.FormatInt(k.gate, 10), strconv.FormatInt(k.flag, 10), strconv.FormatInt(st.queue.pool.common, 10))
-	o.undo = st.clean
+	o.owner = hooks{undoing: st.clean}
 	return o
 }
 
@@ -153,13 +153,13 @@ func (st *standing) listen() {
 	st.listens = newListener(st.session)
 	flag := st.wait.keys.flag
 	st.session.subscribe(flag, st.listens)
-	show := simple(opShare, st.wait.keys.limitKey(st.wait.place.limit), 0)
-	show.undo = st.clean
+	show := simple(opShare, st.wait.keys.limitKey(st.wait.place.limit))
+	show.owner = hooks{undoing: st.clean}
 	st.session.add(show)
 	st.shows = true
 	for _, f := range []int64{st.queue.pool.common, flag} {
-		o := simple(opRaise, Int64Key(f), 0)
-		o.undo = st.clean
+		o := simple(opRaise, Int64Key(f))
+		o.owner = hooks{undoing: st.clean}
 		st.session.add(o)
 	}
 }

@@ -58,8 +58,8 @@ func (f *family) show(s *session, w *want) (ops []*op) {
 	}
 	f.limits = append(f.limits, w.limit)
 	k := w.keys.limitKey(w.limit)
-	o := simple(opShare, k, 0)
-	o.undo = func() ([]*op, bool) { return []*op{simple(opDropRead, k, 0).must()}, true }
+	o := simple(opShare, k)
+	o.owner = hooks{undoing: func() ([]*op, bool) { return []*op{simple(opDropRead, k).must()}, true }}
 	ops = append(ops, o)
 	if s.pool.opts.Observer != nil {
 		first := strconv.FormatUint(uint64(uint32(w.keys.limits)), 10)
@@ -92,7 +92,7 @@ func (s *session) sweep() {
 		default:
 			delete(s.families, base)
 			for _, limit := range f.limits {
-				s.enqueue(simple(opLower, f.keys.limitKey(limit), 0))
+				s.enqueue(simple(opLower, f.keys.limitKey(limit)))
 			}
 		}
 	}

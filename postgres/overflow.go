@@ -51,11 +51,11 @@ func (o *overflowed) Wake() (<-chan struct{}, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	defer o.queue.pool.leave(c)
-	flag, l := o.key().flag, newListener(c.session)
+	defer o.queue.pool.leave(c, 1)
+	flag, l := o.key().flag, newListener(c)
 	l.told.Store(true)
 	ops := func(code opcode) []*op {
-		return []*op{simple(code, Int64Key(o.queue.pool.common), 0), simple(code, Int64Key(flag), 0)}
+		return []*op{simple(code, Int64Key(o.queue.pool.common)), simple(code, Int64Key(flag))}
 	}
 	stop := func() {
 		c.unsubscribe(flag, l)
@@ -74,7 +74,7 @@ func (o *overflowed) Wake() (<-chan struct{}, func(), error) {
 		stop() // Taking down a flag that does not show does nothing.
 		return nil, nil, err
 	}
-	o.session, o.listener = c.session, l
+	o.session, o.listener = c, l
 	return l.ch, stop, nil
 }
 

@@ -52,7 +52,7 @@ func (l *permits) poll(ctx context.Context, lazy bool) (driver.Claim, error) {
 		if err != nil {
 			return nil, err
 		}
-		w := &want{permits: l, lazy: lazy, leave: func() { l.provider.pool.leave(c) }, done: make(chan struct{})}
+		w := &want{permits: l, lazy: lazy, leave: func() { l.provider.pool.leave(c, 1) }, done: make(chan struct{})}
 		c.want(w)
 		select {
 		case <-w.done:
@@ -76,7 +76,7 @@ func (l *permits) poll(ctx context.Context, lazy bool) (driver.Claim, error) {
 
 // abandon takes an attempt back, or sees to it that what it is granted is given
 // back. It returns why.
-func (l *permits) abandon(c *carrier, w *want, why error) error {
+func (l *permits) abandon(c *session, w *want, why error) error {
 	if !c.unwant(w) {
 		l.provider.engine.GiveBack(w.undo)
 	}
@@ -184,8 +184,10 @@ func (s *session) nextPermits(f *family) *op {
 		strconv.FormatInt(k.data.value, 10), strconv.Itoa(limit), strconv.Itoa(rand.N(limit)),
 		intArray(own), strconv.FormatInt(k.gate, 10), strconv.Itoa(n))
 	o.lazy = !slices.ContainsFunc(batch, func(w *want) bool { return !w.lazy })
-	o.undo = func() ([]*op, bool) { return undoPermits(k, limit, own) }
-	o.then = func() { s.permitted(f, batch, o) }
+	o.owner = hooks{
+		undoing: func() ([]*op, bool) { return undoPermits(k, limit, own) },
+		ending:  func() { s.permitted(f, batch, o) },
+	}
 	return o
 }
 
@@ -196,10 +198,10 @@ func undoPermits(k keys, limit int, own []int64) ([]*op, bool) {
 	if limit > most {
 		return nil, false
 	}
-	undo := []*op{simple(opDropRead, Int64Key(k.gate), 0).must()}
+	undo := []*op{simple(opDropRead, Int64Key(k.gate)).must()}
 	for i := range int64(limit) {
 		if !slices.Contains(own, i) {
-			undo = append(undo, simple(opDrop, k.slot(i), 0).must())
+			undo = append(undo, simple(opDrop, k.slot(i)).must())
 		}
 	}
 	return undo, true
@@ -244,13 +246,9 @@ func nthToken(token uint64, n int) uint64 {
 
 // granted makes a claim of a slot.
 func (w *want) granted(s *session, f *family, i int64, token uint64) *claim {
-	return &claim{session: s, key: w.keys.slot(i), flag: w.keys.flag, token: token, leave: func() {
-		s.mu.Lock()
-		delete(f.held, i)
-		f.idle = false
-		s.mu.Unlock()
-		w.leave()
-	}}
+	c := &claim{session: s, family: f, slot: i, flag: w.keys.flag}
+	c.taking.key, c.taking.token = w.keys.slot(i), token
+	return c
 }
 
 // intArray writes an array in the text format.

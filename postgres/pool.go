@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,19 +31,13 @@ type pool struct {
 
 	mu       sync.Mutex
 	sessions map[*session]struct{} // all that have not ended
-	carriers []*carrier
-	opening  *opening   // of the next carrier, or nil
-	failures int        // of dials, in a row
-	holds    int        // on carriers and waiters, and attempts at them
-	idle     []*session // to wait on, and not in use
-	waiters  int        // sessions to wait on, idle or not
+	carriers []*session            // those that carry holds
+	opening  *opening              // of the next carrier, or nil
+	failures int                   // of dials, in a row
+	holds    int                   // on carriers and waiters, and attempts at them
+	idle     []*session            // to wait on, and not in use
+	waiters  int                   // sessions to wait on, idle or not
 	closed   bool
-}
-
-// A carrier is a session that carries holds.
-type carrier struct {
-	*session
-	load int // holds, and attempts at them
 }
 
 // An opening is a dial that several callers wait for.
@@ -59,7 +54,7 @@ func newPool(d *dialer, closing <-chan struct{}) *pool {
 
 // carrier returns a session with room for a hold, which it reserves; leave gives
 // it back.
-func (p *pool) carrier(ctx context.Context) (*carrier, error) {
+func (p *pool) carrier(ctx context.Context) (*session, error) {
 	for {
 		p.mu.Lock()
 		if p.closed {
@@ -70,11 +65,11 @@ func (p *pool) carrier(ctx context.Context) (*carrier, error) {
 			p.mu.Unlock()
 			return nil, fmt.Errorf("%w: this provider may hold %d (Options.MaxHolds)", ErrTooManyHolds, p.opts.MaxHolds)
 		}
-		if c := p.roomy(); c != nil {
-			c.load++
+		if s := p.roomy(); s != nil {
+			s.load++
 			p.holds++
 			p.mu.Unlock()
-			return c, nil
+			return s, nil
 		}
 		o := p.open()
 		p.mu.Unlock()
@@ -93,29 +88,26 @@ func (p *pool) carrier(ctx context.Context) (*carrier, error) {
 
 // roomy returns the first live session that has room, so that the later ones run
 // empty and are closed. mu is held.
-func (p *pool) roomy() *carrier {
-	live := p.carriers[:0]
-	var found *carrier
-	for _, c := range p.carriers {
-		if !c.alive() {
-			continue
-		}
-		live = append(live, c)
-		if found == nil && c.load < p.opts.HoldsPerSession {
-			found = c
+func (p *pool) roomy() *session {
+	for i := 0; i < len(p.carriers); {
+		switch s := p.carriers[i]; {
+		case !s.alive():
+			p.carriers = slices.Delete(p.carriers, i, i+1)
+		case s.load < p.opts.HoldsPerSession:
+			return s
+		default:
+			i++
 		}
 	}
-	clear(p.carriers[len(live):])
-	p.carriers = live
-	return found
+	return nil
 }
 
-// leave gives back what carrier reserved.
-func (p *pool) leave(c *carrier) {
+// leave gives back n places that carrier reserved.
+func (p *pool) leave(s *session, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c.load--
-	p.holds--
+	s.load -= n
+	p.holds -= n
 }
 
 // open begins to open a carrier, unless that is under way. mu is held.
@@ -131,7 +123,7 @@ func (p *pool) open() *opening {
 		p.mu.Lock()
 		p.opening, o.err = nil, err
 		if err == nil {
-			p.carriers = append(p.carriers, &carrier{session: s})
+			p.carriers = append(p.carriers, s)
 		}
 		p.mu.Unlock()
 		close(o.done)
@@ -247,7 +239,7 @@ func (p *pool) retire(s *session) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i, c := range p.carriers {
-		if c.session == s && c.load == 0 {
+		if c == s && c.load == 0 {
 			p.carriers = append(p.carriers[:i:i], p.carriers[i+1:]...)
 			return true
 		}

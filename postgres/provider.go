@@ -72,7 +72,7 @@ func Open(ctx context.Context, dsn string, opts *Options) (*Provider, error) {
 		_ = p.Close()
 		return nil, failed(err)
 	}
-	p.pool.leave(c)
+	p.pool.leave(c, 1)
 	return p, nil
 }
 

@@ -94,17 +94,17 @@ func (s *session) ready() error {
 		s.mu.Unlock()
 		return s.reconcile(b)
 	}
-	ops := b.ops()
-	if len(ops) < worthGathering {
+	left := land(nil, b.ops)
+	if len(b.ops) < worthGathering {
 		s.flush()
 		s.mu.Unlock()
-		finish(ops, nil)
+		s.deliver(b.ops, left)
 		return nil
 	}
 	s.gathering = true
 	s.mu.Unlock()
-	finish(ops, nil)
-	s.gather(len(ops))
+	s.deliver(b.ops, left)
+	s.gather(len(b.ops))
 	return nil
 }
 
@@ -143,7 +143,7 @@ func (s *session) endWith(b *batch, err error) error {
 	s.mu.Lock()
 	cause := s.cause // The session may have ended before, by another one.
 	s.mu.Unlock()
-	finish(b.ops(), cause)
+	s.finish(cause, b.ops...)
 	return cause
 }
 
@@ -152,7 +152,7 @@ func (s *session) inFlight(o *op) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, b := range s.flight {
-		if slices.Contains(b.ops(), o) {
+		if slices.Contains(b.ops, o) {
 			return true
 		}
 	}
@@ -177,33 +177,77 @@ func (s *session) row(m *pgproto3.DataRow) error {
 	if err != nil {
 		return err
 	}
-	return s.outcome(st, m.Values[0], drawn)
+	return s.outcome(st, m.Values, drawn)
 }
 
 // outcome gives each op of a step its part of the row.
-func (s *session) outcome(st *step, first []byte, drawn int64) error {
-	if !st.ops[0].isSimple() {
-		o := st.ops[0]
-		o.token = s.token(drawn, 0)
-		switch st.stmt {
-		case s.stmts.permits, s.stmts.waitQueue, s.stmts.limits:
-			slots, err := readArray(first)
-			o.slots = slots
-			return err
+func (s *session) outcome(st *step, row [][]byte, drawn int64) error {
+	first := st.ops[0]
+	switch st.stmt {
+	case s.stmts.batch:
+		return s.replies(st.ops, row[0], drawn)
+	case s.stmts.locks:
+		return s.exceptions(st.ops, row, drawn)
+	case s.stmts.lock:
+		if row[1] != nil {
+			first.reply, first.token = replyTaken, s.token(drawn, 0)
 		}
-		return nil
+	case s.stmts.unlock:
+		first.reply = replyGiven
+		if row[0] == nil {
+			first.reply = replyNotHeld
+		}
+	case s.stmts.permits, s.stmts.waitQueue, s.stmts.limits:
+		first.token = s.token(drawn, 0)
+		slots, err := readArray(row[0])
+		first.slots = slots
+		return err
+	default:
+		first.token = s.token(drawn, 0)
 	}
-	replies, err := readArray(first)
-	if err != nil || len(replies) != len(st.ops) {
+	return nil
+}
+
+// replies takes in an array with a reply to each op.
+func (s *session) replies(ops []*op, array []byte, drawn int64) error {
+	replies, err := readArray(array)
+	if err != nil || len(replies) != len(ops) {
 		return errReply
 	}
-	for i, o := range st.ops {
+	for i, o := range ops {
 		o.reply = int32(replies[i])
 		if o.reply == replyTaken {
 			o.token = s.token(drawn, i)
 		}
 		if o.reply == replyNotAnOp {
 			return errReply
+		}
+	}
+	return nil
+}
+
+// exceptions takes in arrays of the keys that could not be taken and that were not
+// held: all other ops have done what they were for.
+func (s *session) exceptions(ops []*op, row [][]byte, drawn int64) error {
+	if len(row) < 4 {
+		return errReply
+	}
+	refused, err := readArray(row[0])
+	if err != nil {
+		return err
+	}
+	missing, err := readArray(row[3])
+	if err != nil {
+		return err
+	}
+	for i, o := range ops {
+		switch {
+		case o.code == opUnlock && !slices.Contains(missing, o.key.value):
+			o.reply = replyGiven
+		case o.code == opUnlock:
+			o.reply = replyNotHeld
+		case !slices.Contains(refused, o.key.value):
+			o.reply, o.token = replyTaken, s.token(drawn, i)
 		}
 	}
 	return nil
@@ -228,13 +272,13 @@ func (s *session) token(drawn int64, i int) uint64 {
 // ends the session. A second batch in flight may have run between the two; it
 // names other keys, because a key is taken by one op at a time (see table).
 func (s *session) reconcile(b *batch) error {
-	ops := b.ops()
+	ops := b.ops
 	var undo []*op
 	for _, o := range ops {
-		if o.undo == nil {
+		if o.owner == nil {
 			continue
 		}
-		more, ok := o.undo()
+		more, ok := o.owner.undo(o)
 		if !ok {
 			return s.endWith(b, fmt.Errorf("it is not known what the session holds after an error: %w", b.err))
 		}
@@ -243,12 +287,12 @@ func (s *session) reconcile(b *batch) error {
 	s.mu.Lock()
 	if cause := s.cause; cause != nil {
 		s.mu.Unlock()
-		finish(ops, cause)
+		s.finish(cause, ops...)
 		return cause
 	}
 	for _, st := range b.steps {
 		if st.parses {
-			delete(s.prepared, st.stmt.name)
+			delete(s.writer.prepared, st.stmt.name)
 		}
 	}
 	var failed []*op
@@ -259,13 +303,25 @@ func (s *session) reconcile(b *batch) error {
 		}
 		undo = append(undo, ops...)
 	case len(undo) > 0:
-		undo[len(undo)-1].then = func() { ops[0].finish(b.err) }
+		last := undo[len(undo)-1]
+		last.owner = followed{last.owner, func() { s.finish(b.err, ops...) }}
 	default:
 		failed = ops
 	}
 	s.pending = append(undo, s.pending...)
 	s.flush()
 	s.mu.Unlock()
-	finish(failed, b.err)
+	s.finish(b.err, failed...)
 	return nil
+}
+
+// A followed owner has something to do after its op.
+type followed struct {
+	owner
+	next func()
+}
+
+func (f followed) then(o *op) {
+	f.owner.then(o)
+	f.next()
 }

@@ -27,7 +27,7 @@ import (
 type session struct {
 	conn     *pgconn.PgConn // not used after the set-up, except to cancel a wait
 	net      net.Conn
-	fe       *pgproto3.Frontend // its two halves belong to the writer and the reader
+	fe       *pgproto3.Frontend // the reader's
 	facts    facts
 	stmts    *statements
 	ping     time.Duration // how long it may be silent
@@ -35,6 +35,7 @@ type session struct {
 	patience time.Duration // after how long a stand-still the locks may be gone
 
 	pool     *pool
+	load     int           // of a carrier: holds, and attempts at them; guarded by pool.mu
 	lost     chan struct{} // closed when the session has ended
 	over     chan struct{} // closed when its goroutines have, too
 	received clock         // when the server was last heard
@@ -46,10 +47,10 @@ type session struct {
 	flight    []*batch // sent and not answered, at most maxFlight
 	linger    *time.Timer
 	gathering bool // callers that were just answered are about to add their next ops
-	prepared  map[string]bool
-	claims    map[*claim]func(error) // told of the loss
-	table     table                  // of the keys that are taken on this session
-	families  map[int64]*family      // of slots, by their base
+	writer    writer
+	claims    *claim            // told of the loss, a list in no order
+	table     table             // of the keys that are taken on this session
+	families  map[int64]*family // of slots, by their base
 	listeners map[string][]*listener
 }
 
@@ -74,8 +75,7 @@ func newSession(conn *pgconn.PgConn, f facts, p *pool) *session {
 		patience:  p.opts.ServerTimeout * 2 / 3,
 		lost:      make(chan struct{}),
 		over:      make(chan struct{}),
-		prepared:  make(map[string]bool),
-		claims:    make(map[*claim]func(error)),
+		writer:    writer{prepared: make(map[string]bool), common: p.common},
 		listeners: make(map[string][]*listener),
 	}
 	s.received.set()
@@ -107,7 +107,7 @@ func (s *session) add(ops ...*op) {
 	}
 	s.mu.Unlock()
 	if cause != nil {
-		finish(ops, cause)
+		s.finish(cause, ops...)
 	}
 }
 
@@ -152,7 +152,7 @@ func (s *session) flush() {
 		if len(s.pending) == 0 {
 			s.pending = nil
 		}
-		for _, o := range b.ops() {
+		for _, o := range b.ops {
 			o.sent = true
 		}
 		s.send(b)
@@ -163,8 +163,11 @@ func (s *session) flush() {
 func (s *session) send(b *batch) {
 	b.sent = time.Now()
 	s.flight = append(s.flight, b)
-	b.write(s.fe, s.prepared, s.pool.common)
-	if err := s.fe.Flush(); err != nil {
+	err := s.writer.encode(b, s.stmts)
+	if err == nil {
+		_, err = s.net.Write(s.writer.out)
+	}
+	if err != nil {
 		// The reader notices that the connection is closed, and ends the session.
 		_ = s.net.Close()
 	}
@@ -173,11 +176,11 @@ func (s *session) send(b *batch) {
 // errUnknown is the outcome of an op whose caller could not wait for it.
 var errUnknown = errors.New("the outcome is not known yet")
 
-// do adds o and waits for its outcome. When ctx ends first, or the provider is
-// closed, o is taken back if it was not sent, and ctx.Err() or core.ErrClosed
-// returned; otherwise the error matches errUnknown too, and o goes on.
-func (s *session) do(ctx context.Context, o *op) error {
-	s.add(o)
+// await waits for the outcome of o, which was added. When ctx ends first, or the
+// provider is closed, o is taken back if it was not sent, and ctx.Err() or
+// core.ErrClosed returned; otherwise the error matches errUnknown too, and o goes
+// on.
+func (s *session) await(ctx context.Context, o *op) error {
 	var err error
 	select {
 	case <-o.done:
@@ -188,7 +191,7 @@ func (s *session) do(ctx context.Context, o *op) error {
 		err = core.ErrClosed
 	}
 	if s.withdraw(o) {
-		o.finish(err)
+		s.finish(err, o)
 		return err
 	}
 	select {
@@ -230,9 +233,10 @@ func (s *session) alive() bool {
 func (s *session) close() {
 	s.mu.Lock()
 	if s.cause == nil {
-		s.fe.Send(&pgproto3.Terminate{})
 		_ = s.net.SetWriteDeadline(time.Now().Add(time.Second))
-		_ = s.fe.Flush()
+		if goodbye, err := (&pgproto3.Terminate{}).Encode(nil); err == nil {
+			_, _ = s.net.Write(goodbye)
+		}
 	}
 	s.mu.Unlock()
 	s.end(core.ErrClosed)
@@ -253,25 +257,24 @@ func (s *session) end(cause error) {
 	_ = s.net.Close()
 	var ops []*op
 	for _, b := range s.flight {
-		ops = append(ops, b.ops()...)
+		ops = append(ops, b.ops...)
 	}
 	ops = append(ops, s.pending...)
 	s.flight, s.pending = nil, nil
 	if s.linger != nil {
 		s.linger.Stop()
 	}
-	claims := s.claims
-	s.claims = nil
+	lost := s.disown()
 	listeners := s.listeners
 	s.listeners = nil
 	s.table.clear()
 	s.mu.Unlock()
 
 	close(s.lost)
-	for _, lost := range claims {
-		lost(cause)
+	for _, tell := range lost {
+		tell(cause)
 	}
-	finish(ops, cause)
+	s.finish(cause, ops...)
 	for _, all := range listeners {
 		for _, l := range all {
 			l.tell()

@@ -29,7 +29,8 @@ func (st *standing) blocking(stmt *statement, k int64, more ...int64) *op {
 // repeated, once.
 func (st *standing) clean() ([]*op, bool) {
 	o := special(st.session.stmts.unlockAll)
-	o.undo = func() ([]*op, bool) { return []*op{special(st.session.stmts.unlockAll).must()}, true }
+	again := func() ([]*op, bool) { return []*op{special(st.session.stmts.unlockAll).must()}, true }
+	o.owner = hooks{undoing: again}
 	return []*op{o}, true
 }
 
@@ -39,7 +40,7 @@ func (st *standing) lockOp() *op {
 		stmt = st.session.stmts.waitPair
 	}
 	o := st.blocking(stmt, st.wait.keys.data.value)
-	o.undo, o.then = st.clean, func() { st.arrive(o) }
+	o.owner = hooks{undoing: st.clean, ending: func() { st.arrive(o) }}
 	return o
 }
 
@@ -49,7 +50,7 @@ func (st *standing) gateOp() *op {
 		stmt = st.session.stmts.waitGateR
 	}
 	o := st.blocking(stmt, st.wait.keys.gate)
-	o.undo = st.clean
+	o.owner = hooks{undoing: st.clean}
 	return o
 }
 
@@ -67,9 +68,10 @@ func (st *standing) dataOp() *op {
 		stmt = all.waitWritP
 	}
 	o := st.blocking(stmt, k.data.value, k.gate)
-	o.undo = func() ([]*op, bool) { return []*op{simple(drop, k.data, 0).must()}, true }
+	h := hooks{undoing: func() ([]*op, bool) { return []*op{simple(drop, k.data).must()}, true }}
 	if st.wait.place.take != opRead {
-		o.then = func() { st.arrive(o) }
+		h.ending = func() { st.arrive(o) }
 	}
+	o.owner = h
 	return o
 }

@@ -14,24 +14,30 @@ const (
 	oidInt4 = 23
 )
 
-// newArray begins an array of n elements.
-func newArray(oid uint32, n int) []byte {
-	b := make([]byte, 0, 20+12*n)
+// appendArray appends an array with a value for each of the ops that are wanted.
+func appendArray(b []byte, oid uint32, ops []*op, wanted func(*op) bool, value func(*op) int64) []byte {
 	b = binary.BigEndian.AppendUint32(b, 1)
 	b = binary.BigEndian.AppendUint32(b, 0)
 	b = binary.BigEndian.AppendUint32(b, oid)
-	b = binary.BigEndian.AppendUint32(b, uint32(n))
-	return binary.BigEndian.AppendUint32(b, 1)
-}
-
-func appendInt4(b []byte, v int32) []byte {
-	b = binary.BigEndian.AppendUint32(b, 4)
-	return binary.BigEndian.AppendUint32(b, uint32(v))
-}
-
-func appendInt8(b []byte, v int64) []byte {
-	b = binary.BigEndian.AppendUint32(b, 8)
-	return binary.BigEndian.AppendUint64(b, uint64(v))
+	length := len(b)
+	b = binary.BigEndian.AppendUint32(b, 0)
+	b = binary.BigEndian.AppendUint32(b, 1)
+	n := uint32(0)
+	for _, o := range ops {
+		if !wanted(o) {
+			continue
+		}
+		n++
+		if oid == oidInt4 {
+			b = binary.BigEndian.AppendUint32(b, 4)
+			b = binary.BigEndian.AppendUint32(b, uint32(value(o)))
+		} else {
+			b = binary.BigEndian.AppendUint32(b, 8)
+			b = binary.BigEndian.AppendUint64(b, uint64(value(o)))
+		}
+	}
+	binary.BigEndian.PutUint32(b[length:], n)
+	return b
 }
 
 var errReply = errors.New("the server's reply is not what the statement returns")

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/distlock/distlock-go/core"
 	"github.com/distlock/distlock-go/internal/testenv"
 	"github.com/distlock/distlock-go/postgres"
@@ -96,9 +98,16 @@ func TestTooManyConnections(t *testing.T) {
 	pg := server(t, testenv.PostgresConfig{Settings: map[string]string{"max_connections": "5", "superuser_reserved_connections": "0", "max_wal_senders": "0"}})
 	p := open(t, pg.URL(), &postgres.Options{HoldsPerSession: 1})
 	first := acquire(t, p.NewLock("a"))
-	for range 4 {
-		connect(t, pg.URL())
-	}
+	others := 0
+	eventually(t, "four others take all connections", func() bool {
+		// Who has connected to see whether the server is up may not be quite gone.
+		c, err := pgx.Connect(context.Background(), pg.URL())
+		if err == nil {
+			t.Cleanup(func() { _ = c.Close(context.Background()) })
+			others++
+		}
+		return others == 4
+	})
 	_, err := p.NewLock("b").TryAcquire(context.Background())
 	wants(t, err, core.ErrUnavailable)
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
