@@ -107,9 +107,7 @@ func (q *queue) worthWaiting(err error) bool {
 
 // standing reports whether there is a wait that can be joined.
 func (q *queue) standing(pl place) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	w := q.waits[pl]
+	w := q.at(pl)
 	if w == nil {
 		return false
 	}

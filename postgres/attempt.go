@@ -95,10 +95,8 @@ func (l *locker) claim(s *session, lazy bool) *claim {
 // gives up what it was granted.
 func (c *claim) unknown(ctx context.Context) error {
 	o := &c.taking
-	select {
-	case <-o.done:
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := o.wait(ctx); err != nil {
+		return err
 	}
 	if granted := o.err == nil && o.reply == replyTaken; granted {
 		return c.Release(ctx)

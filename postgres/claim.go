@@ -38,15 +38,10 @@ func (c *claim) Token() uint64 { return c.taking.token }
 // does not leave a lock behind.
 func (c *claim) Release(ctx context.Context) error {
 	c.give()
-	if ctx.Err() != nil && c.giving.resolved() {
-		return c.outcome()
+	if err := c.giving.wait(ctx); err != nil && !c.giving.resolved() {
+		return err
 	}
-	select {
-	case <-c.giving.done:
-		return c.outcome()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return c.outcome()
 }
 
 // give sends the unlock, unless it was sent.

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"time"
 )
 
@@ -110,6 +111,21 @@ func (o *op) resolved() bool {
 		return true
 	default:
 		return false
+	}
+}
+
+// wait waits for the outcome, or returns ctx.Err() when ctx ends first.
+func (o *op) wait(ctx context.Context) error {
+	end := ctx.Done()
+	if end == nil { // This is quicker.
+		<-o.done
+		return nil
+	}
+	select {
+	case <-o.done:
+		return nil
+	case <-end:
+		return ctx.Err()
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/distlock/distlock-go/core"
@@ -23,6 +24,7 @@ type queue struct {
 
 	mu    sync.Mutex
 	waits map[place]*wait
+	some  atomic.Bool // there are waits; so that most attempts need not look
 }
 
 // A place is what is waited for.
@@ -116,6 +118,7 @@ func (q *queue) join(pl place, k keys) (*wait, *member) {
 	}
 	w := newWait(pl, k, m)
 	q.waits[pl] = w
+	q.some.Store(true)
 	q.work.Go(func() {
 		defer close(w.over)
 		defer q.forget(w)
@@ -143,14 +146,23 @@ func (q *queue) forget(w *wait) {
 	if q.waits[w.place] == w {
 		delete(q.waits, w.place)
 	}
+	q.some.Store(len(q.waits) > 0)
+}
+
+// at returns the wait for a place, or nil.
+func (q *queue) at(pl place) *wait {
+	if !q.some.Load() {
+		return nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.waits[pl]
 }
 
 // settled waits until no wait that was given up is still at the server: it could
 // be granted there, for an instant, what this process wants to try.
 func (q *queue) settled(ctx context.Context, pl place) error {
-	q.mu.Lock()
-	w := q.waits[pl]
-	q.mu.Unlock()
+	w := q.at(pl)
 	if w == nil || !w.close() {
 		return nil
 	}

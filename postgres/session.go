@@ -39,7 +39,7 @@ type session struct {
 	lost     chan struct{} // closed when the session has ended
 	over     chan struct{} // closed when its goroutines have, too
 	received clock         // when the server was last heard
-	used     clock         // when the session last got an op
+	used     clock         // when the session last sent an op
 
 	mu        sync.Mutex
 	cause     error // why it ended
@@ -113,7 +113,6 @@ func (s *session) add(ops ...*op) {
 
 // enqueue is add to a session that has not ended. mu is held.
 func (s *session) enqueue(ops ...*op) {
-	s.used.set()
 	urgent := false
 	for _, o := range ops {
 		s.pending = append(s.pending, o)
@@ -150,8 +149,9 @@ func (s *session) flush() {
 		var b *batch
 		b, s.pending = takeBatch(s.pending, s.stmts)
 		if len(s.pending) == 0 {
-			s.pending = nil
+			s.pending = make([]*op, 0, len(b.ops)) // As many are likely to come again.
 		}
+		s.used.set()
 		for _, o := range b.ops {
 			o.sent = true
 		}
@@ -176,30 +176,22 @@ func (s *session) send(b *batch) {
 // errUnknown is the outcome of an op whose caller could not wait for it.
 var errUnknown = errors.New("the outcome is not known yet")
 
-// await waits for the outcome of o, which was added. When ctx ends first, or the
-// provider is closed, o is taken back if it was not sent, and ctx.Err() or
-// core.ErrClosed returned; otherwise the error matches errUnknown too, and o goes
-// on.
+// await waits for the outcome of o, which was added. When ctx ends first, o is
+// taken back if it was not sent, and ctx.Err() returned; otherwise the error matches
+// errUnknown too, and o goes on. It does not look whether the provider is closing:
+// the outcome is there within the ping timeout, and Close waits for it anyway.
 func (s *session) await(ctx context.Context, o *op) error {
-	var err error
-	select {
-	case <-o.done:
+	if o.wait(ctx) == nil {
 		return o.err
-	case <-ctx.Done():
-		err = ctx.Err()
-	case <-s.pool.closing:
-		err = core.ErrClosed
 	}
 	if s.withdraw(o) {
-		s.finish(err, o)
-		return err
+		s.finish(ctx.Err(), o)
+		return ctx.Err()
 	}
-	select {
-	case <-o.done: // Both may have come.
+	if o.resolved() { // Both may have come.
 		return o.err
-	default:
-		return fmt.Errorf("%w: %w", errUnknown, err)
 	}
+	return fmt.Errorf("%w: %w", errUnknown, ctx.Err())
 }
 
 // withdraw takes o back, unless it was sent or has an outcome.

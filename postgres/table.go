@@ -4,6 +4,7 @@ package postgres
 // session every lock that the session has already. Guarded by session.mu.
 type table struct {
 	rows map[Key]*row
+	free []*row // to be used again
 }
 
 // A row is a key that is taken, or about to be.
@@ -31,7 +32,9 @@ func (t *table) enter(k Key, shared bool) (entry, <-chan struct{}) {
 		if t.rows == nil {
 			t.rows = make(map[Key]*row)
 		}
-		t.rows[k] = &row{shared: shared, taken: 1, open: 1}
+		r = t.unused()
+		r.shared, r.taken, r.open = shared, 1, 1
+		t.rows[k] = r
 		return entered, nil
 	case shared && r.shared:
 		r.taken++
@@ -68,10 +71,23 @@ func (t *table) leave(k Key) {
 		return
 	}
 	r.open--
-	if r.taken--; r.taken == 0 {
-		delete(t.rows, k)
-	}
+	r.taken--
 	r.tell()
+	if r.taken == 0 {
+		delete(t.rows, k)
+		t.free = append(t.free, r)
+	}
+}
+
+// unused returns a row that is in no use.
+func (t *table) unused() *row {
+	n := len(t.free)
+	if n == 0 {
+		return new(row)
+	}
+	r := t.free[n-1]
+	t.free = t.free[:n-1]
+	return r
 }
 
 func (r *row) tell() {
@@ -92,5 +108,5 @@ func (t *table) clear() {
 	for _, r := range t.rows {
 		r.tell()
 	}
-	t.rows = nil
+	t.rows, t.free = nil, nil
 }

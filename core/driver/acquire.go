@@ -11,12 +11,16 @@ import (
 )
 
 // An attempt is one acquire of one side. What it takes on the way, a turn in the
-// local line and then a claim, ends in a hold or is given back.
+// local line and then a claim, ends in a hold or is given back. It is allocated
+// together with what most attempts come to need.
 type attempt struct {
 	*side
 	try  bool
 	turn *queue.Turn // in the local line, or nil
 	held error       // not nil once the object was found to be held elsewhere
+
+	atOnce queue.Turn // turn, if there was nobody to wait for
+	hold   hold       // what it becomes
 }
 
 // acquire is every acquire of every primitive.
@@ -66,7 +70,12 @@ func (a *attempt) run(ctx context.Context) (*hold, error) {
 	if a.turn != nil {
 		a.turn.Holding()
 	}
-	return a.engine.hold(a.side, claim, a.turn)
+	h := &a.hold
+	h.side, h.claim, h.turn = a.side, claim, a.turn
+	if err := h.begin(); err != nil {
+		return nil, err
+	}
+	return h, nil
 }
 
 // lineUp takes a turn in the local line. There is none if the server keeps the
@@ -77,7 +86,8 @@ func (a *attempt) lineUp(ctx context.Context) error {
 		return nil
 	}
 	req := queue.Request{Shared: a.shared, Limit: a.limit, Try: a.try}
-	if a.turn = e.lines.TryEnter(a.key(), req); a.turn != nil {
+	if e.lines.TryEnterAs(&a.atOnce, a.key(), req) {
+		a.turn = &a.atOnce
 		return nil
 	}
 	waiting, stop := e.UntilClosed(ctx)

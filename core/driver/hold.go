@@ -40,9 +40,9 @@ type hold struct {
 	settled   bool          // it has one
 }
 
-// hold makes a hold of a claim, which it gives back if that cannot be.
-func (e *Engine) hold(s *side, claim Claim, turn *queue.Turn) (*hold, error) {
-	h := &hold{side: s, claim: claim, turn: turn}
+// begin begins the hold of a claim, which it gives back if that cannot be.
+func (h *hold) begin() error {
+	e, claim := h.side.engine, h.claim
 	if e.cfg.Observer != nil || e.cfg.LocalHandoff.Count > 0 {
 		h.since = e.clock.Now()
 		h.chain.began = h.since
@@ -50,7 +50,7 @@ func (e *Engine) hold(s *side, claim Claim, turn *queue.Turn) (*hold, error) {
 	if !e.register(h, nil) {
 		e.background(func() { e.giveBack(claim.Release, h.event(core.EventGiveBackFailed)) })
 		h.leave()
-		return nil, core.ErrClosed
+		return core.ErrClosed
 	}
 	if leased, ok := claim.(Leased); ok && e.leases != nil {
 		from, term := leased.Lease()
@@ -60,12 +60,12 @@ func (e *Engine) hold(s *side, claim Claim, turn *queue.Turn) (*hold, error) {
 		watched.Watch(h.lose)
 	}
 	if err := h.standing(); errors.Is(err, core.ErrClosed) {
-		return nil, core.ErrClosed
+		return core.ErrClosed
 	} else if err != nil {
 		// The grant was too old when it arrived. The loss is giving it back.
-		return nil, fmt.Errorf("%w: the grant came too late: %s", core.ErrUnavailable, err.Error())
+		return fmt.Errorf("%w: the grant came too late: %s", core.ErrUnavailable, err.Error())
 	}
-	return h, nil
+	return nil
 }
 
 // register enters a hold into the engine's list, unless the engine is closed or

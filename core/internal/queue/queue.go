@@ -116,16 +116,25 @@ func (t *Table) Enter(ctx context.Context, key Key, req Request, lined func()) (
 // TryEnter is Enter for a caller who would not even wait for the outcome of
 // somebody else's attempt. It returns nil if the entry cannot be admitted now.
 func (t *Table) TryEnter(key Key, req Request) *Turn {
-	turn := &Turn{table: t, req: req}
+	turn := new(Turn)
+	if !t.TryEnterAs(turn, key, req) {
+		return nil
+	}
+	return turn
+}
+
+// TryEnterAs is TryEnter with a Turn that the caller provides, unused, such as a
+// part of something larger. It reports whether the entry was admitted.
+func (t *Table) TryEnterAs(turn *Turn, key Key, req Request) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	l := t.lineOf(key)
 	if l.head != nil || !l.admits(req) {
-		return nil
+		return false
 	}
-	turn.line = l
+	turn.table, turn.req, turn.line = t, req, l
 	t.admit(l, turn, claiming)
-	return turn
+	return true
 }
 
 // cancel takes a queued turn out of the line. A turn that was admitted at the
