@@ -80,8 +80,8 @@ func hangUp(conn *pgconn.PgConn) {
 // inquireSQL reads the facts and, only if the connection leads to one server
 // process of its own, sets the session up: behind a pooler, settings would end up
 // in somebody else's session. pg_settings has only the settings that this
-// version knows.
-const inquireSQL = `select pg_backend_pid(), pg_is_in_recovery(), current_setting('server_version_num'),
+// version knows. A statement_timeout that is in force must not end it either.
+const inquireSQL = `set local statement_timeout = 0; select pg_backend_pid(), pg_is_in_recovery(), current_setting('server_version_num'),
 	case when not pg_is_in_recovery() then ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int8 end,
 	(select count(set_config(s.name, v.value, false))
 	from (values %s) v(name, value) join pg_catalog.pg_settings s on s.name = v.name
@@ -96,7 +96,7 @@ func (d *dialer) inquire(ctx context.Context, conn *pgconn.PgConn) (f facts, err
 	if err != nil {
 		return f, unavailable(err)
 	}
-	row := results[0].Rows[0]
+	row := results[len(results)-1].Rows[0]
 	pid, err := strconv.ParseUint(string(row[0]), 10, 32)
 	if err != nil {
 		return f, unavailable(err)

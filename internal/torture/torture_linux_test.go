@@ -85,7 +85,7 @@ func TestPlantedDefectsAreFound(t *testing.T) {
 			},
 			"postgres": {
 				{"a session's death is told to nobody", []mutants.Edit{
-					{File: "postgres/session.go", Old: "\t\tlost(cause)\n", New: "\t\t_, _ = lost, cause\n"},
+					{File: "postgres/session.go", Old: "\t\ttell(cause)\n", New: "\t\t_, _ = tell, cause\n"},
 				}, func(r Report) bool { return r.overlaps() > 0 }},
 			},
 		},
