@@ -133,7 +133,7 @@ func (w *worker) fight(seat int) {
 		if calm {
 			patience = 30 * time.Second
 		}
-		s := &stay{ring: r, seat: seat, shared: way > 0, calm: calm, asked: history.Now()}
+		s := &stay{ring: r, seat: seat, shared: way > 0, calm: calm}
 		err := w.acquire(s, way, patience)
 		switch {
 		case err == nil:
@@ -159,6 +159,7 @@ func (w *worker) acquire(s *stay, way int, patience time.Duration) (err error) {
 		op.Action, call = history.Try, s.ways[way].TryAcquire
 	}
 	ticket := w.record.Begin(op)
+	s.asked = history.Now()
 	if s.h, err = call(ctx); err != nil {
 		w.record.End(ticket, history.OutcomeOf(err), 0)
 		return err
