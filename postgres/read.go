@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -115,10 +116,12 @@ const worthGathering = 8
 // gather lets the callers run that were just answered, n of them, and then sends
 // what they have added: many of them ask for the next thing at once, and the first
 // one alone would make a batch of one. A statement costs the server as much as
-// thirty rows. It goes on for as long as more come, for some microseconds.
+// thirty rows. It goes on for as long as more come, for some microseconds, and not
+// for long if many others want to run: the next answer may be there.
 func (s *session) gather(n int) {
-	const most = 32
-	for seen, turn := -1, 0; turn < most; turn++ {
+	const most, longest = 32, time.Millisecond
+	start := time.Now()
+	for seen, turn := -1, 0; turn < most && time.Since(start) < longest; turn++ {
 		runtime.Gosched()
 		s.mu.Lock()
 		added := len(s.pending)

@@ -44,7 +44,8 @@ type session struct {
 	mu        sync.Mutex
 	cause     error // why it ended
 	pending   []*op
-	flight    []*batch // sent and not answered, at most maxFlight
+	flight    []*batch  // sent and not answered, at most maxFlight
+	overdue   time.Time // the last sign of the server, once its answer was found to be late
 	linger    *time.Timer
 	gathering bool // callers that were just answered are about to add their next ops
 	writer    writer

@@ -76,9 +76,14 @@ func (s *session) check() (time.Duration, error) {
 	if r := s.received.time(); r.After(heard) {
 		heard = r
 	}
-	due := time.Until(heard.Add(s.answer + b.allow))
-	if due <= 0 {
-		return 0, fmt.Errorf("no answer from the server for %v", (s.answer + b.allow).Round(time.Millisecond))
+	switch due := time.Until(heard.Add(s.answer + b.allow)); {
+	case due > 0:
+		return min(due, s.ping), nil
+	case !s.overdue.Equal(heard):
+		// On a machine that is so busy that this process had no turn, the answer
+		// may be there, and the reader has not.
+		s.overdue = heard
+		return s.answer / 10, nil
 	}
-	return min(due, s.ping), nil
+	return 0, fmt.Errorf("no answer from the server for %v", (s.answer + b.allow).Round(time.Millisecond))
 }

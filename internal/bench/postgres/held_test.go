@@ -53,16 +53,23 @@ func heap() int64 {
 // holdMany acquires n locks, 50 at a time.
 func holdMany(b *testing.B, p *postgres.Provider, n int) []core.Handle {
 	held := make([]core.Handle, n)
+	by50(b, n, func(i int) (err error) {
+		held[i], err = p.NewLock(fmt.Sprint(i)).Acquire(ctx)
+		return err
+	})
+	return held
+}
+
+// by50 does f for 0 to n-1, 50 at a time.
+func by50(b *testing.B, n int, f func(i int) error) {
 	var all sync.WaitGroup
 	for g := range 50 {
 		all.Go(func() {
 			for i := g; i < n; i += 50 {
-				h, err := p.NewLock(fmt.Sprint(i)).Acquire(ctx)
-				if err != nil {
+				if err := f(i); err != nil {
 					b.Error(err)
 					return
 				}
-				held[i] = h
 			}
 		})
 	}
@@ -70,19 +77,10 @@ func holdMany(b *testing.B, p *postgres.Provider, n int) []core.Handle {
 	if b.Failed() {
 		b.FailNow()
 	}
-	return held
 }
 
 func releaseMany(b *testing.B, held []core.Handle) {
-	var all sync.WaitGroup
-	for _, h := range held {
-		all.Go(func() {
-			if err := h.Release(ctx); err != nil {
-				b.Error(err)
-			}
-		})
-	}
-	all.Wait()
+	by50(b, len(held), func(i int) error { return held[i].Release(ctx) })
 	// The sessions are idle again before anything else is measured.
 	time.Sleep(10 * time.Millisecond)
 }
