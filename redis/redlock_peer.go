@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -86,179 +85,6 @@ func (l *RedLock) tell(ctx context.Context, ev core.Event) {
 	}
 }
 
-// How long a server has to answer: a few of its round trips, and at least long
-// enough for a pause of the runtime or of the scheduler. A server that was never
-// heard of must be dialled first.
-const (
-	leastPatience = 100 * time.Millisecond
-	firstPatience = 500 * time.Millisecond
-	probePause    = 300 * time.Millisecond
-	mostPause     = time.Second
-	watchPause    = 200 * time.Millisecond
-)
-
-// patience returns how long to wait for an answer before going on without it.
-func (x *peer) patience() time.Duration {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	d := firstPatience
-	if x.trip > 0 {
-		d = max(leastPatience, 4*(x.trip+2*x.spread))
-	}
-	return min(d<<min(x.misses, 3), x.l.opts.Lease/4, x.l.opts.Timeout)
-}
-
-// shortly returns about the time in which a message that was sent to all servers
-// has reached the slowest.
-func (x *peer) shortly() time.Duration {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return min(max(x.trip/4, time.Millisecond), 50*time.Millisecond)
-}
-
-// answered takes in that the server has answered.
-func (x *peer) answered(took time.Duration) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.trip == 0 {
-		x.trip, x.spread = took, took/2
-	} else {
-		x.spread += (max(took-x.trip, x.trip-took) - x.spread) / 4
-		x.trip += (took - x.trip) / 8
-	}
-	x.heard, x.misses, x.trouble = time.Now(), 0, nil
-	if x.down {
-		x.down = false
-		x.fallen = make(chan struct{})
-	}
-}
-
-// missed takes in that the server has not answered, in time or at all. One that is
-// late once may be busy; one that is late twice, or refuses, is down.
-func (x *peer) missed(err error, late bool) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.misses++
-	x.trouble = err
-	if !x.down && (!late || x.misses > 1) {
-		x.down = true
-		close(x.fallen)
-	}
-	if x.down && !x.probing {
-		x.probing = true
-		x.l.background.Go(x.probe)
-	}
-}
-
-// probe asks a server that is down whether it is up again, until it is. Only this
-// waits for it: the breaker closes when there is an answer, and not before.
-func (x *peer) probe() {
-	pause := probePause
-	for sleep(x.l.engine.Context(), pause) == nil {
-		if x.ping() == nil {
-			break
-		}
-		pause = min(2*pause, mostPause)
-	}
-	x.mu.Lock()
-	x.probing = false
-	again := x.down && x.l.engine.Context().Err() == nil
-	x.probing = again
-	x.mu.Unlock()
-	if again {
-		x.probe()
-	}
-}
-
-// ping makes one round trip.
-func (x *peer) ping() error {
-	ping := x.p.plain("", "ping")
-	x.p.servers.sendApart([]*call{ping})
-	ctx, cancel := context.WithTimeout(x.l.engine.Context(), x.patience())
-	defer cancel()
-	err := ping.wait(ctx)
-	if err == nil {
-		x.answered(ping.back.Sub(ping.sent))
-	}
-	return err
-}
-
-// up reports whether the breaker is closed.
-func (x *peer) up() bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return !x.down
-}
-
-// votes reports whether the server is known to be up and out of quarantine.
-func (x *peer) votes() bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return !x.down && !time.Now().Before(x.muted)
-}
-
-// mute takes in that the server gives no vote for a while.
-func (x *peer) mute(d time.Duration) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.muted = time.Now().Add(min(d, time.Second))
-}
-
-// falls returns a channel that is closed when the server goes down.
-func (x *peer) falls() <-chan struct{} {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.fallen
-}
-
-func (x *peer) lastTrouble() error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.trouble == nil {
-		return errors.New("it did not answer in time")
-	}
-	return x.trouble
-}
-
-// stand counts a waiter into the server's queue. A server that freezes sends
-// nothing, so while somebody waits it is asked now and then, unless it was heard
-// of anyway, once for all waiters of this process.
-func (x *peer) stand() {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.standing++
-	if !x.watching {
-		x.watching = true
-		x.l.background.Go(x.watch)
-	}
-}
-
-func (x *peer) unstand() {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.standing--
-}
-
-func (x *peer) watch() {
-	for {
-		over := sleep(x.l.engine.Context(), watchPause) != nil
-		x.mu.Lock()
-		if over || x.standing == 0 {
-			x.watching = false
-			x.mu.Unlock()
-			return
-		}
-		quiet := !x.down && time.Since(x.heard) >= watchPause
-		x.mu.Unlock()
-		if !quiet {
-			continue
-		}
-		if err := x.ping(); err != nil && x.l.engine.Context().Err() == nil {
-			x.missed(err, errors.Is(err, context.DeadlineExceeded))
-		}
-	}
-}
-
 // identify takes in how the server calls itself, and returns an error if another one
 // goes by the same name: then they are one server, and its vote would count twice.
 func (x *peer) identify(server string) error {
@@ -286,37 +112,26 @@ func (x *peer) identify(server string) error {
 	return nil
 }
 
+// votes reports whether the server is known to be up and out of quarantine.
+func (x *peer) votes() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return !x.down && !time.Now().Before(x.muted)
+}
+
+// mute takes in that the server gives no vote for a while.
+func (x *peer) mute(d time.Duration) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.muted = time.Now().Add(min(d, time.Second))
+}
+
 // forget has Close send nothing to a server that is down.
 func (x *peer) forget() {
 	if !x.up() {
 		x.p.owners.mu.Lock()
 		x.p.owners.due = time.Time{}
 		x.p.owners.mu.Unlock()
-	}
-}
-
-// clock estimates the servers' time in microseconds: the median of what their
-// last replies said, so that neither this machine's clock nor that of one server
-// decides. 0: none has replied.
-func (l *RedLock) clock() uint64 {
-	now := time.Now()
-	var all []uint64
-	for _, x := range l.peers {
-		x.p.servers.only().clock.read(now, func(us uint64) { all = append(all, us) })
-	}
-	if len(all) == 0 {
-		return uint64(now.UnixMicro())
-	}
-	slices.Sort(all)
-	return all[len(all)/2]
-}
-
-// read tells the server's time at t, if it is known.
-func (s *serverClock) read(t time.Time, tell func(us uint64)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.sent.IsZero() {
-		tell(uint64(s.ms*1000 + t.Sub(s.back).Microseconds()))
 	}
 }
 

@@ -1,0 +1,163 @@
+package redis
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/distlock/distlock-go/core"
+)
+
+// An election is one acquire. Each of its rounds has tokens of its own: what one
+// round gives back may arrive late, and must not touch what the next one gets. The
+// upper bits of a token are those of the election, so the votes of a hold can be
+// found to belong together.
+type election struct {
+	e     *elector
+	base  uint64
+	round uint64
+	w     *waiter // in the queue of the server place, or nil
+	place int
+	push  uint64 // the fence, or the slot and one, that came with its grant; 0: none
+	last  *ballot
+
+	turn  time.Time // until when it goes on asking while it is its turn; zero: it is not
+	tries int       // rounds of this turn
+}
+
+const roundBits = 12
+
+func (e *elector) election() *election {
+	return &election{e: e, base: e.l.seq.Add(1) << roundBits, place: -1}
+}
+
+// attempt returns the next attempt at one server.
+func (n *election) attempt(side *claimer) attempt {
+	n.round++
+	if n.round == 1<<roundBits {
+		n.base, n.round = n.e.l.seq.Add(1)<<roundBits, 1
+	}
+	a := attempt{seq: n.base | n.round}
+	a.token = side.p.token(a.seq)
+	a.record = side.record(a.token, side.p.receiver.live())
+	return a
+}
+
+// patience returns for how long a round asks again those that others hold. What
+// the last holder has released is on its way to them; a few round trips bring it.
+func (n *election) patience() time.Duration {
+	return 10*time.Millisecond + 8*n.e.l.peers[n.place].shortly()
+}
+
+// goesOn reports whether to ask for another round while it is this one's turn.
+//
+// Where processes disagree about the place to wait, it is the turn of several at
+// once, and each may have some of the votes and wait for the others to let go of
+// theirs. So none of them keeps what it has for longer than a round, other than
+// its turn, and each pauses for a random time before the next one: whoever comes
+// first then finds all that the others have given back.
+func (n *election) goesOn(b *ballot) bool {
+	switch {
+	case n.w == nil || !b.has(n.place):
+		return false
+	case n.turn.IsZero() && n.push > 0:
+		n.turn = time.Now().Add(300*time.Millisecond + rand.N(300*time.Millisecond))
+	case n.turn.IsZero():
+		n.turn = time.Now().Add(100 * time.Millisecond)
+	}
+	n.tries++
+	return n.tries < leastRounds || time.Now().Before(n.turn)
+}
+
+// leastRounds is how many rounds a turn has, however long each of them takes.
+const leastRounds = 8
+
+// pause returns how long to stay away before the next round of a turn.
+func (n *election) pause() time.Duration {
+	return rand.N(min((2*time.Millisecond+2*n.e.l.peers[n.place].shortly())<<min(n.tries, 5), 50*time.Millisecond))
+}
+
+// choose takes a place in a queue: at the first server that votes, or where the
+// last round said.
+func (n *election) choose() {
+	if n.w != nil {
+		return
+	}
+	l := n.e.l
+	if n.place < 0 || !l.peers[n.place].up() {
+		n.place = l.arbiter()
+	}
+	side := n.e.sides[n.place]
+	n.push = 0
+	n.w = l.peers[n.place].p.lines.join(side, n.attempt(side), 0)
+	l.peers[n.place].stand()
+}
+
+// arbiter returns the server at which to wait: the first that votes, in an order
+// on which all processes agree, or else the first that is up.
+func (l *RedLock) arbiter() int {
+	for i, x := range l.peers {
+		if x.votes() {
+			return i
+		}
+	}
+	for i, x := range l.peers {
+		if x.up() {
+			return i
+		}
+	}
+	return 0
+}
+
+// leave forgets the place.
+func (n *election) leave() {
+	if n.w != nil {
+		p := n.e.l.peers[n.place]
+		p.p.lines.leave(n.w)
+		p.unstand()
+		n.w, n.turn, n.tries = nil, time.Time{}, 0
+	}
+}
+
+// abandon gives the place back, whatever came of it.
+func (n *election) abandon() {
+	if n.w == nil {
+		return
+	}
+	w := n.w
+	n.leave()
+	n.push = 0
+	if b := n.last; b != nil && b.w == w {
+		b.mu.Lock()
+		call := b.votes[b.arb].call
+		b.mu.Unlock()
+		if call != nil {
+			n.e.l.peers[b.arb].takeBack(w.c, w.attempt, call, false, nil)
+		}
+	}
+}
+
+// await waits until it is this one's turn, until the server at which it waits does
+// not know of it any more, or until that is down.
+func (n *election) await(ctx context.Context) error {
+	x := n.e.l.peers[n.place]
+	x.p.receiver.start()
+	n.turn, n.tries = time.Time{}, 0
+	select {
+	case g := <-n.w.grants:
+		if n.push = max(g.fence, 1); !g.stale() {
+			n.e.l.engine.Observe(ctx, core.Event{
+				Type: core.EventHandedOver, Kind: n.e.kind, Name: n.e.name, Shared: n.w.c.shared(),
+				Duration: max(0, time.Since(g.from)),
+			})
+		}
+	case <-n.w.astray:
+		n.push = 0 // The same attempt takes its old place again.
+	case <-x.falls():
+		n.abandon()
+		n.place = -1
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}

@@ -1,0 +1,50 @@
+package redis
+
+import (
+	"context"
+	"errors"
+)
+
+// refill asks a server for the vote that is missing, if it is up and somebody else
+// does not have it. It does not wait. There is one request at a time: the next one
+// goes out when it is known what came of the last.
+func (u *union) refill(i int) {
+	l, x, side := u.e.l, u.e.l.peers[i], u.e.sides[i]
+	if !x.votes() {
+		return
+	}
+	u.mu.Lock()
+	if u.over || u.asked[i].begun && !u.asked[i].done {
+		u.mu.Unlock()
+		return
+	}
+	u.asked[i] = undo{begun: true}
+	a := u.n.attempt(side)
+	u.mu.Unlock()
+	note := func(err error) {
+		u.mu.Lock()
+		u.asked[i].note(err)
+		u.mu.Unlock()
+		u.changed()
+	}
+	call := side.ballotCall(a, "", max(l.known.Load()+1, l.clock()), u.place, "0", x.guardian)
+	x.p.servers.send(call)
+	l.background.Go(func() {
+		<-call.done
+		r := call.settledReply(call.err)
+		if call.err == nil {
+			x.answered(call.back.Sub(call.sent))
+			call.node.clock.note(call, r.number(2))
+		} else if open(call.err) {
+			x.missed(call.err, errors.Is(call.err, context.DeadlineExceeded))
+		}
+		if r.number(0) == 1 && x.identify(r.text(4)) == nil {
+			ans := answer{call: call, granted: true, fence: uint64(r.number(1))}
+			if u.absorb(i, u.e.vote(i, a, ans, call.sent)) {
+				note(nil)
+				return
+			}
+		}
+		x.takeBack(side, a, call, false, note)
+	})
+}
