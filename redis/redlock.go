@@ -96,6 +96,7 @@ type RedLock struct {
 
 	seq   atomic.Uint64 // of acquires
 	known atomic.Uint64 // the greatest fencing token that was seen
+	rows  rows
 
 	background sync.WaitGroup // of requests and probes; what is started here ends by itself
 	closing    sync.Once

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// askAll asks every server that is up, or all of them if too few are.
+// askAll asks every server that is up, or all of them if too few are. Those that it
+// spares are asked when that turns out to be too few.
 func (b *ballot) askAll() {
 	l := b.n.e.l
 	up := 0
@@ -18,8 +19,7 @@ func (b *ballot) askAll() {
 	for i, x := range l.peers {
 		v := &b.votes[i]
 		if up >= l.quorum && !x.up() {
-			v.state, v.err = failed, x.lastTrouble()
-			continue
+			v.state, v.err, v.spared = failed, x.lastTrouble(), true
 		}
 		if b.waits(i) {
 			v.attempt = b.w.attempt
@@ -32,6 +32,36 @@ func (b *ballot) askAll() {
 			b.ask(i)
 		}
 	}
+}
+
+// askRest asks the servers that were spared, once all others have answered or
+// failed, and reports whether they may still make up for those that have failed.
+func (b *ballot) askRest() bool {
+	b.mu.Lock()
+	var rest []int
+	down, open := 0, 0
+	for i := range b.votes {
+		switch v := &b.votes[i]; {
+		case v.spared:
+			rest = append(rest, i)
+		case v.state == failed:
+			down++
+		case v.state == asked:
+			open++
+		}
+	}
+	can := len(rest) > 0 && down <= len(b.votes)-b.n.e.l.quorum
+	if !can || open > 0 {
+		rest = nil
+	}
+	for _, i := range rest {
+		b.votes[i].spared, b.votes[i].state = false, asked
+	}
+	b.mu.Unlock()
+	for _, i := range rest {
+		b.ask(i)
+	}
+	return can
 }
 
 // askRefusers asks again those that have refused, or have given another slot. None
@@ -58,6 +88,9 @@ func (b *ballot) ask(i int) {
 	b.mu.Lock()
 	b.votes[i].call = call
 	b.mu.Unlock()
+	if b.waits(i) {
+		b.requests.sent(call)
+	}
 	x := b.n.e.l.peers[i]
 	b.n.e.l.background.Go(func() {
 		timer := time.NewTimer(x.patience())

@@ -13,13 +13,14 @@ import (
 // A ballot goes on by itself when its caller has the outcome: a vote that comes
 // after that joins the hold, or is given back.
 type ballot struct {
-	n     *election
-	w     *waiter // whose attempt it is that goes to arb, or nil
-	arb   int     // the server that decides between those who ask at the same time
-	fence uint64
-	slots bool
-	news  chan struct{} // of capacity 1
-	begun time.Time
+	n        *election
+	w        *waiter   // whose attempt it is that goes to arb, or nil
+	requests *requests // for that attempt
+	arb      int       // the server that decides between those who ask at the same time
+	fence    uint64
+	slots    bool
+	news     chan struct{} // of capacity 1
+	begun    time.Time
 
 	mu    sync.Mutex
 	votes []ballotVote
@@ -37,6 +38,7 @@ type ballotVote struct {
 	from    time.Time
 	err     error
 	late    int  // requests that were refused because they were late
+	spared  bool // it was not asked, because it was down
 	had     bool // it was granted, be it that it was asked for again since
 	slow    bool // it has failed so far because there is no answer yet
 	undo    undo // of the attempt
@@ -68,8 +70,7 @@ func (n *election) ballot() *ballot {
 	if b.arb < 0 {
 		b.arb = l.arbiter()
 	}
-	b.w = n.w
-	n.last = b
+	b.w, b.requests = n.w, n.asked
 	b.fence = max(l.known.Load()+1, l.clock())
 	if b.slots {
 		b.slot = rand.Int64N(int64(max(n.e.limit, 1)))
@@ -91,12 +92,13 @@ func (b *ballot) run(ctx context.Context, patience time.Duration) outcome {
 	var until time.Time // of asking again
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	limit := time.NewTimer(b.n.e.l.opts.Lease / 4)
+	limit := time.NewTimer(b.n.e.l.longest())
 	defer limit.Stop()
 	again := false
 	for {
 		out, done, stuck := b.count()
 		switch {
+		case done && out == unavailable && b.askRest():
 		case done:
 			b.finish(out)
 			return out
@@ -123,6 +125,10 @@ func (b *ballot) run(ctx context.Context, patience time.Duration) outcome {
 		}
 	}
 }
+
+// longest returns for how long a round waits for servers that are slow. What is left
+// of the lease then must still be worth a hold; see [ballot.claim].
+func (l *RedLock) longest() time.Duration { return l.opts.Lease * 3 / 8 }
 
 // count returns the outcome, or whether there is none because others hold votes
 // although it is this one's turn.
@@ -151,7 +157,7 @@ func (b *ballot) count() (out outcome, done, stuck bool) {
 	}
 	q, arb := b.n.e.l.quorum, b.votes[decider].state
 	switch {
-	case down > len(b.votes)-q && down-slow <= len(b.votes)-q && time.Since(b.begun) < b.n.e.l.opts.Lease/4:
+	case down > len(b.votes)-q && down-slow <= len(b.votes)-q && time.Since(b.begun) < b.n.e.l.longest():
 		return 0, false, false // There is no majority without those that are slow.
 	case down > len(b.votes)-q:
 		return unavailable, true, false

@@ -35,25 +35,32 @@ func (l *RedLock) claimer(kind core.Kind, name string, mode byte, limit int) *el
 
 // Claim implements driver.Claimer. The server at which others wait decides between
 // those that try at the same time: who has its vote asks again, and who has not
-// gives up.
+// gives up. Servers that are slow, and not down, are given as long as a call to a
+// single one.
 func (e *elector) Claim(ctx context.Context) (driver.Claim, error) {
 	n := e.election()
-	b := n.ballot()
-	out := b.run(ctx, 100*time.Millisecond)
-	for i := 1; out == split && b.failedAt(b.arb) && i < len(e.sides); i++ {
-		// The server that decides did not answer: let the next one do it.
-		b = n.ballot()
-		out = b.run(ctx, 100*time.Millisecond)
-	}
-	switch out {
-	case won:
-		return b.claim(ctx)
-	case ended:
-		return nil, ctx.Err()
-	case unavailable:
-		return nil, b.noMajority()
-	default:
-		return nil, b.busy(ctx)
+	patient := func() bool { return time.Since(n.begun) < e.l.opts.Timeout }
+	for passed := 0; ; {
+		b := n.ballot()
+		switch out := b.run(ctx, 100*time.Millisecond); {
+		case out == won:
+			claim, err := b.claim(ctx)
+			if err == nil && e.l.rows.pass(e.row(), n.base, claim) {
+				return nil, core.ErrNotAcquired // Somebody was here before.
+			}
+			if err == nil || over(ctx, err) || !errors.Is(err, errRepeat) || !patient() {
+				return claim, err
+			}
+		case out == ended:
+			return nil, ctx.Err()
+		case out == unavailable && (!b.slow() || !patient()):
+			return nil, b.noMajority()
+		case out == unavailable:
+		case out == split && b.failedAt(b.arb) && passed+1 < len(e.sides):
+			passed++ // The server that decides did not answer: let the next one do it.
+		default:
+			return nil, b.busy(ctx)
+		}
 	}
 }
 

@@ -21,6 +21,11 @@ func (l *RedLock) clock() uint64 {
 	return all[len(all)/2]
 }
 
+// ticket returns what a server would have drawn for a waiter that came at a time.
+func (l *RedLock) ticket(came time.Time) int64 {
+	return int64(l.clock()) - time.Since(came).Microseconds()
+}
+
 // read tells the server's time at t, if it is known.
 func (s *serverClock) read(t time.Time, tell func(us uint64)) {
 	s.mu.Lock()

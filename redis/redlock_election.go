@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/distlock/distlock-go/core"
@@ -16,10 +17,17 @@ type election struct {
 	e     *elector
 	base  uint64
 	round uint64
-	w     *waiter // in the queue of the server place, or nil
-	place int
-	push  uint64 // the fence, or the slot and one, that came with its grant; 0: none
-	last  *ballot
+	begun time.Time
+
+	w      *waiter // in the queue of the server place, or nil
+	place  int
+	push   uint64    // the fence, or the slot and one, that came with its grant; 0: none
+	asked  *requests // for w
+	ticket int64     // of the last place, 0: none
+	moves  int       // places it has left
+
+	mine  atomic.Bool            // its turn has come
+	waits atomic.Pointer[waiter] // who waits for that to be told, or nil
 
 	turn  time.Time // until when it goes on asking while it is its turn; zero: it is not
 	tries int       // rounds of this turn
@@ -28,7 +36,7 @@ type election struct {
 const roundBits = 12
 
 func (e *elector) election() *election {
-	return &election{e: e, base: e.l.seq.Add(1) << roundBits, place: -1}
+	return &election{e: e, base: e.l.seq.Add(1) << roundBits, begun: time.Now(), place: -1}
 }
 
 // attempt returns the next attempt at one server.
@@ -78,7 +86,10 @@ func (n *election) pause() time.Duration {
 }
 
 // choose takes a place in a queue: at the first server that votes, or where the
-// last round said.
+// last round said. A ticket is the time at which it was drawn, so it is good for
+// the queue of any server: whoever had to leave one is not the last in the next. A
+// server's clock that is wrong costs order, until those who had a ticket of
+// another one are served.
 func (n *election) choose() {
 	if n.w != nil {
 		return
@@ -89,8 +100,13 @@ func (n *election) choose() {
 	}
 	side := n.e.sides[n.place]
 	n.push = 0
-	n.w = l.peers[n.place].p.lines.join(side, n.attempt(side), 0)
-	l.peers[n.place].stand()
+	if n.ticket == 0 && n.moves > 0 {
+		n.ticket = l.ticket(n.begun) // No server has got round to it.
+	}
+	x := l.peers[n.place]
+	n.w = x.p.lines.join(side, n.attempt(side), n.ticket)
+	n.asked = &requests{x: x, w: n.w}
+	x.stand()
 }
 
 // arbiter returns the server at which to wait: the first that votes, in an order
@@ -113,9 +129,11 @@ func (l *RedLock) arbiter() int {
 func (n *election) leave() {
 	if n.w != nil {
 		p := n.e.l.peers[n.place]
+		n.ticket, n.moves = p.p.lines.ticket(n.w), n.moves+1
 		p.p.lines.leave(n.w)
 		p.unstand()
-		n.w, n.turn, n.tries = nil, time.Time{}, 0
+		n.w, n.asked, n.turn, n.tries = nil, nil, time.Time{}, 0
+		n.mine.Store(false)
 	}
 }
 
@@ -124,17 +142,16 @@ func (n *election) abandon() {
 	if n.w == nil {
 		return
 	}
-	w := n.w
+	asked := n.asked
 	n.leave()
 	n.push = 0
-	if b := n.last; b != nil && b.w == w {
-		b.mu.Lock()
-		call := b.votes[b.arb].call
-		b.mu.Unlock()
-		if call != nil {
-			n.e.l.peers[b.arb].takeBack(w.c, w.attempt, call, false, nil)
-		}
-	}
+	asked.undo()
+}
+
+// called reports whether this one's turn has come, be it that it has not heard yet.
+func (n *election) called() bool {
+	w := n.waits.Load()
+	return n.mine.Load() || w != nil && len(w.grants) > 0
 }
 
 // await waits until it is this one's turn, until the server at which it waits does
@@ -143,8 +160,12 @@ func (n *election) await(ctx context.Context) error {
 	x := n.e.l.peers[n.place]
 	x.p.receiver.start()
 	n.turn, n.tries = time.Time{}, 0
+	n.mine.Store(false)
+	n.waits.Store(n.w)
+	defer n.waits.Store(nil)
 	select {
 	case g := <-n.w.grants:
+		n.mine.Store(true)
 		if n.push = max(g.fence, 1); !g.stale() {
 			n.e.l.engine.Observe(ctx, core.Event{
 				Type: core.EventHandedOver, Kind: n.e.kind, Name: n.e.name, Shared: n.w.c.shared(),

@@ -17,7 +17,8 @@ type union struct {
 	fence uint64
 	place int64 // the slot of a semaphore
 
-	ballot *ballot
+	ballot   *ballot
+	requests *requests // for the vote of the server at which it waited, or nil
 
 	mu    sync.Mutex
 	n     *election
@@ -77,8 +78,16 @@ func (b *ballot) win() {
 		if v.state == granted && (!b.slots || v.slot == b.slot) {
 			u.votes[i] = e.vote(i, v.attempt, v.answer, v.from)
 			u.listen(i, u.votes[i])
-		} else if v.state == granted || b.waits(i) && v.call != nil {
+			if b.waits(i) {
+				u.requests = b.requests
+			}
+			continue
+		}
+		if v.state == granted || b.waits(i) && v.call != nil {
 			b.takeBack(i)
+		}
+		if b.waits(i) {
+			b.requests.undoOthers(v.call)
 		}
 	}
 	b.hold = u
@@ -95,7 +104,7 @@ func (b *ballot) claim(ctx context.Context) (driver.Claim, error) {
 	from, term := u.Lease()
 	if left := time.Until(from.Add(term)); left < u.e.l.opts.Lease/2 {
 		u.e.l.engine.GiveBack(u.Release)
-		return nil, &TroubleError{NoMajority, "", fmt.Errorf("the votes took so long that only %v of a lease of %v is left", left.Round(time.Millisecond), u.e.l.opts.Lease)}
+		return nil, &TroubleError{NoMajority, "", fmt.Errorf("%w: the votes took so long that only %v of a lease of %v is left", errRepeat, left.Round(time.Millisecond), u.e.l.opts.Lease)}
 	}
 	return u, nil
 }

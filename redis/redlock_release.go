@@ -46,6 +46,9 @@ func (u *union) begin() {
 			u.e.l.background.Go(func() { u.giveBack(i, v) })
 		}
 	}
+	if u.requests != nil {
+		u.requests.undoOthers(nil)
+	}
 }
 
 // enoughTries is after how many requests without an answer, each a few times its

@@ -1,0 +1,71 @@
+package redis
+
+import (
+	"testing"
+
+	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/core/driver"
+)
+
+// A prize is a claim that is only passed on.
+type prize struct{ driver.Claim }
+
+// TestRows has three acquires stand in a row, which entered in another order than
+// they came, and looks at who is passed what a winner that came at a time has won.
+func TestRows(t *testing.T) {
+	never := func() bool { return false }
+	for _, c := range []struct {
+		name   string
+		in     row
+		called uint64 // whose turn has come
+		winner uint64
+		want   uint64 // who is passed it; 0: nobody
+	}{
+		{"the first gets what a later one has won", row{kind: core.KindLock, mode: 'w'}, 0, 4, 1},
+		{"and what one of the row has won", row{kind: core.KindRWLock, mode: 'w'}, 0, 2, 1},
+		{"the first keeps what it has won", row{kind: core.KindLock, mode: 'w'}, 0, 1, 0},
+		{"whoever came before all keeps it", row{kind: core.KindLock, mode: 'w'}, 0, 0, 0},
+		{"readers keep it", row{kind: core.KindRWLock, mode: 'r'}, 0, 4, 0},
+		{"the turn of the first of a lock makes no difference", row{kind: core.KindLock, mode: 'w'}, 1, 4, 1},
+		{"nor does that of the only permit", row{kind: core.KindSemaphore, mode: 'r', limit: 1}, 1, 4, 1},
+		{"one of several permits goes to one whose turn has not come", row{kind: core.KindSemaphore, mode: 'r', limit: 3}, 1, 4, 2},
+		{"or stays, if that came later", row{kind: core.KindSemaphore, mode: 'r', limit: 3}, 1, 2, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var r rows
+			stands := make(map[uint64]*stand)
+			ended := make(map[uint64]func() bool)
+			for _, came := range []uint64{2, 1, 3} {
+				turn := never
+				if came == c.called {
+					turn = func() bool { return true }
+				}
+				ctx, s := r.enter(t.Context(), c.in, came, turn)
+				stands[came], ended[came] = s, func() bool { return ctx.Err() != nil }
+			}
+			other, elsewhere := r.enter(t.Context(), row{kind: core.KindLock, name: "another", mode: 'w'}, 0, never)
+			won := &prize{}
+			if passed := r.pass(c.in, c.winner, won); passed != (c.want != 0) {
+				t.Fatalf("pass says %v", passed)
+			}
+			for came, s := range stands {
+				if ended[came]() != (came == c.want) {
+					t.Errorf("whether the context of %d has ended is %v", came, ended[came]())
+				}
+				if got := r.leave(c.in, s); (got == driver.Claim(won)) != (came == c.want) {
+					t.Errorf("%d was passed %v", came, got)
+				}
+			}
+			if other.Err() != nil {
+				t.Error("somebody who waits for something else was disturbed")
+			}
+			if r.pass(c.in, 9, won) {
+				t.Error("something was passed to one who had left")
+			}
+			r.leave(row{kind: core.KindLock, name: "another", mode: 'w'}, elsewhere)
+			if len(r.all) != 0 {
+				t.Errorf("rows that are empty are kept: %v", r.all)
+			}
+		})
+	}
+}
