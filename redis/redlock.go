@@ -48,6 +48,11 @@ import (
 // that is read back after a crash can break exclusion. Processes that share locks
 // must use the same Lease here, because a guard can count no other.
 //
+// They must also name the same servers: a majority of a, b and c need not meet one
+// of a, b and d. To replace a server, stop it for good, and then put the new one,
+// empty, in its place, under the same name: it votes after the length of a lease,
+// as one that has lost its data. To change their number, stop all programs first.
+//
 // A search through all states of a small model of these rules, which finds no
 // violation, and finds one as soon as any rule is left out, is part of the
 // project's tests.
@@ -84,7 +89,9 @@ import (
 // time, and a release another one. Waiters stand in the queue of one server, the
 // first that is up, which tells the next one when its turn has come; that one then
 // collects the other votes. If processes disagree about which server that is, it
-// costs time and order and nothing else. A server that does not answer in time is
+// costs time and order and nothing else; and order only among processes, because
+// the waiters of one process pass on to the first of them what any of them wins. A
+// server that does not answer in time is
 // left out until a probe has reached it again, and so nobody waits for it. Votes
 // that are missing are asked for again with each renewal.
 type RedLock struct {

@@ -40,8 +40,11 @@ func (l *RedLock) claimer(kind core.Kind, name string, mode byte, limit int) *el
 func (e *elector) Claim(ctx context.Context) (driver.Claim, error) {
 	n := e.election()
 	patient := func() bool { return time.Since(n.begun) < e.l.opts.Timeout }
-	for passed := 0; ; {
-		b := n.ballot()
+	for passed, b := 0, (*ballot)(nil); ; {
+		if b != nil {
+			b.withdrawn(ctx) // Its own votes would be in the way.
+		}
+		b = n.ballot()
 		switch out := b.run(ctx, 100*time.Millisecond); {
 		case out == won:
 			claim, err := b.claim(ctx)

@@ -1,5 +1,11 @@
 package redis
 
+import (
+	"context"
+	"slices"
+	"time"
+)
+
 // An undo is how far an attempt has been taken back.
 type undo struct {
 	begun, done bool
@@ -51,6 +57,30 @@ func (b *ballot) takeBack(i int) {
 		v.undo.note(err)
 		b.changed()
 		b.mu.Unlock()
+	})
+}
+
+// withdrawn waits until what was granted is given back, if that does not take
+// longer than any other request.
+func (b *ballot) withdrawn(ctx context.Context) {
+	limit := time.NewTimer(leastPatience)
+	defer limit.Stop()
+	for b.withdraws() {
+		select {
+		case <-b.news:
+		case <-limit.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (b *ballot) withdraws() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.ContainsFunc(b.votes, func(v ballotVote) bool {
+		return v.state == granted && v.undo.begun && !v.undo.done && v.undo.err == nil
 	})
 }
 
