@@ -218,6 +218,23 @@ func (b *ballot) slow() bool {
 	return down <= len(b.votes)-b.n.e.l.quorum
 }
 
+// rival returns whose votes a majority of the servers has told to be in the way,
+// and "" if those are of several: then nobody need be a holder.
+func (b *ballot) rival() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	votes := make(map[string]int)
+	for i := range b.votes {
+		if v := &b.votes[i]; v.state == refused && v.answer.holder != "" {
+			one := acquireOf(v.answer.holder)
+			if votes[one]++; votes[one] >= b.n.e.l.quorum {
+				return one
+			}
+		}
+	}
+	return ""
+}
+
 // refuser returns a server other than one at which others hold the object, or -1.
 func (b *ballot) refuser(other int) int {
 	b.mu.Lock()

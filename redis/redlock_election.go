@@ -29,6 +29,7 @@ type election struct {
 	mine  atomic.Bool            // its turn has come
 	waits atomic.Pointer[waiter] // who waits for that to be told, or nil
 
+	rival string    // who holds the object although it is this one's turn, or ""
 	turn  time.Time // until when it goes on asking while it is its turn; zero: it is not
 	tries int       // rounds of this turn
 }
@@ -64,10 +65,22 @@ func (n *election) patience() time.Duration {
 // theirs. So none of them keeps what it has for longer than a round, other than
 // its turn, and each pauses for a random time before the next one: whoever comes
 // first then finds all that the others have given back.
+//
+// It is another matter if the object is held: by somebody whose request has
+// reached this server after the waiter's, or not at all. That one is waited for,
+// with the vote in hand, because it keeps those who come later waiting here too.
+// When another one has got the object after it, those who hold it know of another
+// place to wait.
 func (n *election) goesOn(b *ballot) bool {
-	switch {
-	case n.w == nil || !b.has(n.place):
+	if n.w == nil || !b.has(n.place) {
 		return false
+	}
+	if rival := b.rival(); rival != "" && (n.rival == "" || n.rival == rival) {
+		n.rival = rival
+		n.tries++
+		return true
+	}
+	switch {
 	case n.turn.IsZero() && n.push > 0:
 		n.turn = time.Now().Add(300*time.Millisecond + rand.N(300*time.Millisecond))
 	case n.turn.IsZero():
@@ -132,7 +145,7 @@ func (n *election) leave() {
 		n.ticket, n.moves = p.p.lines.ticket(n.w), n.moves+1
 		p.p.lines.leave(n.w)
 		p.unstand()
-		n.w, n.asked, n.turn, n.tries = nil, nil, time.Time{}, 0
+		n.w, n.asked, n.rival, n.turn, n.tries = nil, nil, "", time.Time{}, 0
 		n.mine.Store(false)
 	}
 }
@@ -159,7 +172,7 @@ func (n *election) called() bool {
 func (n *election) await(ctx context.Context) error {
 	x := n.e.l.peers[n.place]
 	x.p.receiver.start()
-	n.turn, n.tries = time.Time{}, 0
+	n.rival, n.turn, n.tries = "", time.Time{}, 0
 	n.mine.Store(false)
 	n.waits.Store(n.w)
 	defer n.waits.Store(nil)

@@ -180,13 +180,19 @@ func (s *sight) see(c *claimer, r reply) {
 	}
 }
 
+// acquireOf returns what the tokens of one acquire have in common.
+func acquireOf(token string) string {
+	inst, seq, ours := strings.Cut(token, "|")
+	if n, err := strconv.ParseUint(seq, 36, 64); ours && err == nil {
+		return inst + "|" + strconv.FormatUint(n>>roundBits, 36)
+	}
+	return token
+}
+
 // of finds the acquire that a token belongs to.
 func of(all map[string]*seen, token string) *seen {
-	inst, seq, ours := strings.Cut(token, "|")
-	key := token
-	if n, err := strconv.ParseUint(seq, 36, 64); ours && err == nil {
-		key = inst + "|" + strconv.FormatUint(n>>roundBits, 36)
-	}
+	inst, _, ours := strings.Cut(token, "|")
+	key := acquireOf(token)
 	if all[key] == nil {
 		all[key] = &seen{inst: inst}
 		if !ours {

@@ -6,6 +6,7 @@ func (m *Model) decisions(s *state, c int, visit visitor) {
 	case idle:
 		m.begin(s, c, visit)
 	case asking:
+		m.repeat(s, c, visit)
 		m.count(s, c, visit)
 		m.end(s, c, "gives up", visit)
 	case raising:
@@ -34,6 +35,20 @@ func (m *Model) begin(s *state, c int, visit visitor) {
 		n.nodes[i].acquires[c] |= 1 << (k.attempt - 1)
 	}
 	visit(say("client %d asks", c), n)
+}
+
+// repeat asks one server once more, as a waiter does from round to round.
+func (m *Model) repeat(s *state, c int, visit visitor) {
+	k := &s.clients[c]
+	if !m.Repeats || k.repeats {
+		return
+	}
+	for i := range s.nodes {
+		n := *s
+		n.clients[c].repeats = true
+		n.nodes[i].repeats[c] |= 1 << (k.attempt - 1)
+		visit(say("client %d asks server %d once more", c, i), n)
+	}
 }
 
 // count makes a hold of a majority, once its token is safe.

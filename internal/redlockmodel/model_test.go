@@ -9,6 +9,7 @@ import (
 // they cover the protocol within seconds.
 var models = map[string]Model{
 	"retry":   {Acquires: [2]int{2, 1}, Lease: 2},
+	"repeat":  {Acquires: [2]int{1, 1}, Lease: 2, Repeats: true},
 	"extend":  {Acquires: [2]int{1, 1}, Lease: 2, Extends: true},
 	"refill":  {Acquires: [2]int{1, 1}, Lease: 2, Extends: true, Restarts: 1},
 	"restart": {Acquires: [2]int{1, 1}, Lease: 2, Restarts: 1},
@@ -55,6 +56,7 @@ func TestEveryRuleIsNeeded(t *testing.T) {
 		{"Majority", "retry", func(r *Rules) { r.Majority = false }, two},
 		{"OfAll", "extend", func(r *Rules) { r.OfAll = false }, two},
 		{"GiveBack", "retry", func(r *Rules) { r.GiveBack = false }, kept},
+		{"EveryRequest", "repeat", func(r *Rules) { r.EveryRequest = false }, kept},
 		{"TokenCheck", "retry", func(r *Rules) { r.TokenCheck = false }, two},
 		{"FreshToken", "retry", func(r *Rules) { r.FreshToken = false }, two},
 		{"Guard", "restart", func(r *Rules) { r.Guard = false }, two},

@@ -15,6 +15,11 @@ type Rules struct {
 	// whatever it may have got, whether or not it knows of it.
 	GiveBack bool
 
+	// EveryRequest: what takes an attempt back does so until each request for it is
+	// over. Without it, until the first one is, though a server may have been asked
+	// twice.
+	EveryRequest bool
+
 	// TokenCheck: a release deletes only what it was meant for.
 	TokenCheck bool
 
@@ -53,7 +58,7 @@ type Rules struct {
 // All returns the protocol as it is.
 func All() Rules {
 	return Rules{
-		Majority: true, OfAll: true, GiveBack: true, TokenCheck: true, FreshToken: true, Guard: true,
+		Majority: true, OfAll: true, GiveBack: true, EveryRequest: true, TokenCheck: true, FreshToken: true, Guard: true,
 		GuardRefill: true, RefillCheck: true,
 		FromBefore: true, ExtendedFromBefore: true, Margin: true,
 		WriteBack: true,
@@ -67,6 +72,7 @@ type Model struct {
 	Acquires [clients]int // of each client, 1 or 2
 	Lease    int          // ticks, up to 3
 	Extends  bool         // each hold may be extended once, and votes that are missing asked for again
+	Repeats  bool         // one server may be asked twice for the vote of an attempt
 	Restarts int          // of servers, in all, up to 3
 	Drift    bool         // a client's clock may miss one tick of each validity
 	Tokens   bool         // model the register of fencing tokens

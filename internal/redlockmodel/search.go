@@ -148,7 +148,7 @@ func (m *Model) violation(s *state) string {
 	for i := range s.nodes {
 		x := &s.nodes[i]
 		for c := range s.clients {
-			if x.acquires[c]|x.releases[c]|x.extends[c] != 0 || x.raise[c] {
+			if x.acquires[c]|x.repeats[c]|x.releases[c]|x.extends[c] != 0 || x.raise[c] {
 				return ""
 			}
 		}

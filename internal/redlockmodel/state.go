@@ -27,6 +27,7 @@ type node struct {
 
 	// Messages under way to it.
 	acquires [clients]uint8 // a bit for each attempt
+	repeats  [clients]uint8 // second requests for the same attempt
 	releases [clients]uint8
 	extends  [clients]uint8
 	raise    [clients]bool
@@ -47,6 +48,7 @@ type client struct {
 	token   uint8 // that is being raised, or held
 	missed  bool  // its clock has missed a tick
 	extends bool  // it has extended
+	repeats bool  // it has asked a server twice
 }
 
 type phase uint8
@@ -99,6 +101,7 @@ func (n *node) code() uint64 {
 	put(n.register, 4)
 	for c := range clients {
 		put(n.acquires[c], 2)
+		put(n.repeats[c], 2)
 		put(n.releases[c], 2)
 		put(n.value[c], 4)
 		put(n.extends[c], 2)
@@ -127,12 +130,15 @@ func (s state) key() key {
 		w = w<<2 | uint64(c.valid)
 		w = w<<2 | uint64(c.pending)
 		w = w<<4 | uint64(c.token)
-		w <<= 2
+		w <<= 3
 		if c.missed {
 			w |= 1
 		}
 		if c.extends {
 			w |= 2
+		}
+		if c.repeats {
+			w |= 4
 		}
 	}
 	k[nodes] = w

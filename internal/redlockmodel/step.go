@@ -80,7 +80,14 @@ func (m *Model) arrivals(s *state, i int, visit visitor) {
 		for attempt := uint8(1); attempt <= most; attempt++ {
 			bit := uint8(1) << (attempt - 1)
 			if s.nodes[i].acquires[c]&bit != 0 {
-				m.acquire(s, i, c, attempt, visit)
+				n := *s
+				n.nodes[i].acquires[c] &^= bit
+				m.acquire(n, i, c, attempt, visit)
+			}
+			if s.nodes[i].repeats[c]&bit != 0 {
+				n := *s
+				n.nodes[i].repeats[c] &^= bit
+				m.acquire(n, i, c, attempt, visit)
 			}
 			if s.nodes[i].releases[c]&bit != 0 {
 				m.release(s, i, c, attempt, visit)
@@ -96,10 +103,8 @@ func (m *Model) arrivals(s *state, i int, visit visitor) {
 }
 
 // acquire lets a request for a vote arrive, and its reply come back or be lost.
-func (m *Model) acquire(s *state, i, c int, attempt uint8, visit visitor) {
-	n := *s
+func (m *Model) acquire(n state, i, c int, attempt uint8, visit visitor) {
 	x, me := &n.nodes[i], m.owner(c, attempt)
-	x.acquires[c] &^= 1 << (attempt - 1)
 	if x.quarantine > 0 || x.owner != 0 && x.owner != me {
 		visit(say("server %d refuses client %d", i, c), n)
 		return
@@ -122,7 +127,7 @@ func (m *Model) release(s *state, i, c int, attempt uint8, visit visitor) {
 	n := *s
 	x := &n.nodes[i]
 	bit := uint8(1) << (attempt - 1)
-	late := (x.acquires[c]|x.extends[c])&bit == 0
+	late := (x.acquires[c]|x.extends[c])&bit == 0 && (x.repeats[c]&bit == 0 || !m.Rules.EveryRequest)
 	if late {
 		x.releases[c] &^= bit
 	}

@@ -139,3 +139,39 @@ func TestLateRequestOfAWaiter(t *testing.T) {
 	time.Sleep(20 * time.Millisecond) // It may not have been granted yet; to look too early is no false alarm.
 	eventually(t, lease/2, "what was granted late is given back", func() bool { return !w.holds(t, arb, "a") })
 }
+
+// TestWriterKeepsLaterReadersOut has a reader hold without the vote of the server
+// at which all wait, as if its request had been overtaken there by that of a
+// writer: the writer waits on, and no later reader gets in before it.
+func TestWriterKeepsLaterReadersOut(t *testing.T) {
+	t.Parallel()
+	w := newWired(t, 3)
+	p, q := w.open(t), w.open(t)
+	reader := must[core.Handle](t)(p.NewRWLock("a").AcquireRead(t.Context()))
+	arb := w.RedisNodes[w.arbiter()].Client()
+	defer arb.Close()
+	key := w.opts.Prefix + ":{a}:rw"
+	eventually(t, lease, "all servers have voted", func() bool {
+		for i := range w.RedisNodes {
+			c := w.RedisNodes[i].Client()
+			voted := c.ZCard(t.Context(), key).Val() == 1
+			_ = c.Close()
+			if !voted {
+				return false
+			}
+		}
+		return true
+	})
+	check(t, arb.Del(t.Context(), key).Err())
+	got := wait(t, core.Writer(q.NewRWLock("a")))
+	eventually(t, lease, "the writer has the vote of that server", func() bool { return arb.ZCard(t.Context(), key).Val() == 1 })
+	for end := time.Now().Add(lease / 2); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if h, err := p.NewRWLock("a").TryAcquireRead(t.Context()); err == nil {
+			_ = h.Release(t.Context())
+			t.Fatal("a later reader got in before the writer that waits")
+		}
+	}
+	check(t, reader.Err())
+	check(t, reader.Release(t.Context()))
+	check(t, soon(t, 3*lease, got).Release(t.Context()))
+}
