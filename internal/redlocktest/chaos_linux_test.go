@@ -32,7 +32,15 @@ const (
 	workers = 6
 	seats   = 2 // goroutines of each worker, for each primitive
 	permits = 2
+
+	// chaosLease is short, and all troubles last as long as it says: half the lease is
+	// twice the troubles in the same time.
+	chaosLease = time.Second
 )
+
+func chaosOptions(prefix string) *redis.Options {
+	return &redis.Options{Prefix: prefix, Lease: chaosLease, Claim: chaosLease / 2}
+}
 
 var kinds = []core.Kind{core.KindLock, core.KindRWLock, core.KindSemaphore}
 
@@ -62,7 +70,7 @@ func TestMain(m *testing.M) {
 }
 
 func (j job) work() error {
-	p, err := redis.OpenRedLock(context.Background(), j.Addrs, options(j.Prefix))
+	p, err := redis.OpenRedLock(context.Background(), j.Addrs, chaosOptions(j.Prefix))
 	if err != nil {
 		return err
 	}
@@ -91,7 +99,7 @@ func (j job) fight(p *redis.RedLock, kind core.Kind, arena *judge.Arena, seat in
 	}
 	for arena.Stop.Load() == 0 {
 		i := rand.IntN(len(locks))
-		patience := 50*time.Millisecond + rand.N(3*time.Second)
+		patience := 50*time.Millisecond + rand.N(chaosLease*3/2)
 		if j.Unwise {
 			patience = rand.N(100 * time.Millisecond)
 		}
@@ -127,9 +135,9 @@ func stay(arena *judge.Arena, h core.Handle, kind core.Kind, seat int, shared bo
 	end := time.Now().Add(rand.N(10 * time.Millisecond))
 	switch rand.IntN(100) {
 	case 0:
-		end = end.Add(lease + lease/4)
+		end = end.Add(chaosLease + chaosLease/4)
 	case 1, 2, 3, 4, 5, 6, 7, 8, 9:
-		end = end.Add(lease / 8)
+		end = end.Add(chaosLease / 8)
 	}
 	for time.Now().Before(end) {
 		next = arena.Answer(seat, next, held)
@@ -187,10 +195,13 @@ func chaos(t *testing.T, d time.Duration, unwise bool) (violations int) {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
 	var tormentors sync.WaitGroup
-	tormentors.Go(func() { torment(ctx, t, f.RedisNodes) })
+	var told toll
+	tormentors.Go(func() { told = torment(ctx, t, f.RedisNodes) })
 	tormentors.Go(func() { crew.torment(ctx) })
 	tormentors.Wait()
 	crew.end()
+	t.Logf("servers: %d killed and restarted empty, %d frozen, %d times two at once; processes: %d killed, %d stopped",
+		told.killed, told.frozen, told.both, crew.killed, crew.stopped)
 	for i, a := range arenas {
 		bad, explained, open := a.Verdict()
 		violations += bad
@@ -213,6 +224,8 @@ type crew struct {
 	arenas []*judge.Arena
 	jobs   [workers]string
 	all    [workers]*exec.Cmd
+
+	killed, stopped int
 }
 
 func (c *crew) start(i int) {
@@ -229,16 +242,18 @@ func (c *crew) start(i int) {
 // torment stops one worker at a time for up to one and a half leases, or kills it.
 func (c *crew) torment(ctx context.Context) {
 	for ctx.Err() == nil {
-		pause(ctx, rand.N(lease))
+		pause(ctx, rand.N(chaosLease))
 		i := rand.IntN(workers)
 		if rand.IntN(6) == 0 {
+			c.killed++
 			c.kill(i)
 			continue
 		}
 		if err := c.all[i].Process.Signal(syscall.SIGSTOP); err != nil {
 			c.t.Errorf("a worker has died by itself: %v", err)
 		}
-		pause(ctx, lease/2+rand.N(lease))
+		c.stopped++
+		pause(ctx, chaosLease/2+rand.N(chaosLease))
 		_ = c.all[i].Process.Signal(syscall.SIGCONT)
 	}
 }
@@ -278,20 +293,26 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
+// A toll is what was done to the servers.
+type toll struct{ killed, frozen, both int }
+
 // torment has one server at a time in trouble, and now and then two.
-func torment(ctx context.Context, t *testing.T, nodes testenv.RedisNodes) {
+func torment(ctx context.Context, t *testing.T, nodes testenv.RedisNodes) (done toll) {
 	for ctx.Err() == nil {
-		pause(ctx, rand.N(time.Second))
+		pause(ctx, rand.N(chaosLease/2))
 		troubled := rand.Perm(len(nodes))[:1+rand.N(4)/3]
+		done.both += len(troubled) - 1
 		killed := make([]bool, len(nodes))
 		for _, i := range troubled {
 			if killed[i] = rand.N(2) == 0; killed[i] {
+				done.killed++
 				check(t, nodes[i].Kill())
 			} else {
+				done.frozen++
 				check(t, nodes[i].Pause())
 			}
 		}
-		pause(ctx, rand.N(3*time.Second))
+		pause(ctx, rand.N(chaosLease*3/2))
 		for _, i := range troubled {
 			if !killed[i] {
 				check(t, nodes[i].Continue())
@@ -303,6 +324,7 @@ func torment(ctx context.Context, t *testing.T, nodes testenv.RedisNodes) {
 			}
 		}
 	}
+	return done
 }
 
 // skew gives each server that is started from now on a clock of its own, and
@@ -328,6 +350,6 @@ func skew(t *testing.T) {
 // be lost at one time, the tokens depend on the clocks: so they stay within a
 // quarter of the lease of each other.
 func skewed() {
-	ms := (lease / 4).Seconds() * 1000 * (rand.Float64() - .5)
+	ms := (chaosLease / 4).Seconds() * 1000 * (rand.Float64() - .5)
 	_ = os.Setenv("SKEW", fmt.Sprintf("%.0f %.5f", ms, 1+.01*(rand.Float64()-.5)))
 }
