@@ -89,7 +89,9 @@ func (u *union) giveBack(i int, v *vote) {
 
 // released reports whether the outcome of the release is known, and returns it. A
 // server is free of the hold when it has confirmed that, or is known to have given
-// no vote; one that was asked for a vote and did not answer may have one.
+// no vote; one that was asked for a vote and did not answer may have one. One that
+// is down is of no use to whoever comes next, so it counts only when the others have
+// been asked for as long as they are worth.
 func (u *union) released() (done bool, err error) {
 	arb := u.e.l.arbiter()
 	stray := u.ballot.stray()
@@ -98,9 +100,10 @@ func (u *union) released() (done bool, err error) {
 	if v := u.votes[arb]; v != nil && !v.freed && v.err == nil {
 		return false, nil
 	}
-	held, gone, kept, tried := 0, 0, 0, true
+	held, gone, kept, free, tried := 0, 0, 0, 0, true
 	var errs []error
 	for i, v := range u.votes {
+		before := kept
 		last := undo{begun: true, done: true}
 		if v != nil {
 			held++
@@ -121,9 +124,14 @@ func (u *union) released() (done bool, err error) {
 				break
 			}
 		}
+		if kept == before && (v != nil || u.e.l.peers[i].up()) {
+			free++
+		}
 	}
 	q := u.e.l.quorum
 	switch {
+	case free < q && !tried:
+		return false, nil
 	case len(u.votes)-kept >= q && held-gone < q:
 		return true, lost("too few servers still had it")
 	case len(u.votes)-kept >= q:
