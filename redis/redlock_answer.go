@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// An answer that comes while the ballot is on is counted. One that comes later is a
+// vote that joins the hold or is given back at once: no answer is ever dropped.
+
 // arrive takes in an answer, or that there is none.
 func (b *ballot) arrive(i int, call *call) {
 	x := b.n.e.l.peers[i]

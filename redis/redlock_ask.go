@@ -6,6 +6,10 @@ import (
 	"time"
 )
 
+// A ballot asks each server by a request of its own, and does not wait for any of
+// them: a server that is late is reported as slow, and its answer is taken in
+// whenever it comes.
+
 // askAll asks every server that is up, or all of them if too few are. Those that it
 // spares are asked when that turns out to be too few.
 func (b *ballot) askAll() {

@@ -6,6 +6,10 @@ import (
 	"time"
 )
 
+// A breaker keeps callers from waiting for a server that does not answer: it opens
+// when the server is late twice in a row, or refuses, and closes with its next
+// answer, which a probe brings about.
+
 // How long a server has to answer: a few of its round trips, and at least long
 // enough for a pause of the runtime or of the scheduler. A server that was never
 // heard of must be dialled first.

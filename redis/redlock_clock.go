@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// The servers' clocks serve tokens and tickets only. Neither exclusion nor the
+// growth of tokens depends on them, but for what RedLock's documentation says.
+
 // clock estimates the servers' time in microseconds: the median of what their
 // last replies said, so that neither this machine's clock nor that of one server
 // decides. 0: none has replied.

@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// A hold is lost when the votes that are left, by what the servers have said and by
+// their leases, are no majority, even if the last renewal had one.
+
 // Watch implements driver.Watched.
 func (u *union) Watch(lose func(error)) {
 	u.mu.Lock()

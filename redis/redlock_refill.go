@@ -5,6 +5,9 @@ import (
 	"errors"
 )
 
+// A vote that a hold lacks, because the server was down, forgot it, or had given it
+// to somebody else, is asked for again along with each renewal.
+
 // refill asks a server for the vote that is missing, if it is up and somebody else
 // does not have it. It does not wait. There is one request at a time: the next one
 // goes out when it is known what came of the last.

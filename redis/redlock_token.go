@@ -9,6 +9,9 @@ import (
 	"github.com/distlock/distlock-go/core"
 )
 
+// Fencing tokens are kept in a register on each server, which only grows. The
+// registers of a majority hold the greatest token that was ever used.
+
 // settle makes the token safe: a majority must have stored it, so that the next
 // majority has met it. If one gave the same token to this hold, it has. Otherwise
 // the greatest one is written back to those that gave their votes. A server takes

@@ -13,6 +13,24 @@
 // violation; without any one of them it finds one, and shows the way to it. The
 // test does both, so a rule is here because the protocol needs it.
 //
+// Where the package keeps each rule:
+//
+//	Majority            RedLock.quorum, ballot.count
+//	OfAll               renewal.decided
+//	GiveBack            ballot.finish, ballot.granted, peer.takeBack
+//	EveryRequest        requests
+//	TokenCheck          the release, cancel and extend scripts
+//	FreshToken          election.attempt
+//	Guard, GuardRefill  redlock_guard.lua, in every script that asks for a vote
+//	RefillCheck         union.refill, which asks like anybody else
+//	FromBefore          ballot.claim, vote.from
+//	ExtendedFromBefore  vote.renewed
+//	Margin              union.watch, and the lease clock of core/driver
+//	WriteBack           union.settle
+//
+// A waiter that is promoted in a server's queue is an acquire that arrives late.
+// What one acquire of a process passes on to another is one client here.
+//
 // What is left out: the queue of the arbiter and its messages, which only decide
 // who asks next, and real time, which is ticks: a lease is two of them.
 package redlockmodel

@@ -50,8 +50,9 @@ func TestOrderWhateverTheServersDo(t *testing.T) {
 					defer stop()
 					waiting = short
 				}
-				l := object()
+				l, begun := object(), make(chan struct{})
 				all.Go(func() {
+					close(begun)
 					h, err := l.Acquire(waiting)
 					if err != nil {
 						if i%3 != 0 {
@@ -62,7 +63,8 @@ func TestOrderWhateverTheServersDo(t *testing.T) {
 					served <- i
 					_ = h.Release(context.Background())
 				})
-				time.Sleep(50 * time.Millisecond)
+				<-begun
+				time.Sleep(50 * time.Millisecond) // It has its stand in a few microseconds.
 			}
 			_ = first.Release(context.Background())
 			all.Wait()
@@ -74,8 +76,8 @@ func TestOrderWhateverTheServersDo(t *testing.T) {
 				}
 				last = i
 			}
-			if last != 8 {
-				t.Errorf("waiter %d is the last, and not 8", last)
+			if last < 8 {
+				t.Errorf("waiter %d is the last, and waiter 8 was not served", last)
 			}
 		})
 	}
