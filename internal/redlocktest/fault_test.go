@@ -250,7 +250,7 @@ func TestVotesAreRefilled(t *testing.T) {
 	h := must[core.Handle](t)(f.open(t).NewLock("a").Acquire(t.Context()))
 	for i := range 3 {
 		restartEmpty(t, f, i)
-		eventually(t, 5*lease, "the server that forgot votes for the holder again", func() bool { return f.holds(t, i, "a") })
+		eventually(t, 15*lease, "the server that forgot votes for the holder again", func() bool { return f.holds(t, i, "a") })
 		check(t, h.Err())
 	}
 	check(t, h.Release(t.Context()))
