@@ -29,7 +29,7 @@ PKG       ?= work
 TESTFLAGS ?=
 BENCHTIME ?= 1s
 
-# What to torture, and how long: make torture BACKEND=redis FOR=10m
+# What to torture, and how long: make torture BACKEND=redis FOR=10m; make scale BACKEND=redis
 BACKEND   ?= file postgres redis redlock
 
 # Which fuzz targets to run: make fuzz FUZZ='Keys|Names' FOR=1000000x
@@ -85,6 +85,11 @@ torture: ## Kill and stop processes and servers at work, and see whether anybody
 	@$(GO) build -o $(CACHE)/torture ./internal/torture/cmd/torture
 	@for b in $(BACKEND); do $(CACHE)/torture -backend $$b -for $(FOR); done
 
+.PHONY: scale
+scale: ## Measure many processes and names on one server, and what one more hold and waiter cost (BACKEND=)
+	@$(GO) build -o $(CACHE)/scale ./internal/scale/cmd/scale
+	@for b in $(BACKEND); do $(CACHE)/scale -backend $$b; echo; done
+
 .PHONY: test-windows
 test-windows: ## Run the tests of core, file and the tool as Windows programs under Wine
 	bash internal/wine/test.sh core file distlock/cmd/distlock
@@ -94,6 +99,9 @@ test-qemu: ## Run the tests of core, file and the keys of the servers on arm64, 
 	bash internal/qemu/test.sh "$(EMULATED)" ./core/... ./file/...
 	TESTFLAGS='-run Key $(TESTFLAGS)' bash internal/qemu/test.sh "$(EMULATED)" ./redis ./postgres
 
+.PHONY: platforms
+platforms: cross test-windows test-qemu ## Everything about other systems and processors: builds, Windows under Wine, three processors under qemu
+
 .PHONY: testenv
 testenv:
 	@$(GO) build -o $(TESTENV) ./internal/testenv/cmd/testenv
@@ -101,7 +109,7 @@ testenv:
 # --- Checks ------------------------------------------------------------------
 
 .PHONY: check
-check: fmt-check vet lint tidy-check standalone platforms repo-check model schedules ## Everything that needs no server: format, lint, tidiness, builds
+check: fmt-check vet lint tidy-check standalone cross repo-check model schedules ## Everything that needs no server: format, lint, tidiness, builds
 
 .PHONY: fmt-check
 fmt-check: ## Fail if a file is not formatted by gofmt
@@ -146,8 +154,8 @@ sync-check: ## Fail if go work sync would change a go.mod: what is tested is wha
 standalone: ## Build each published module, and compile its tests, without the workspace
 	@for m in $(PUBLISHED); do echo "standalone $$m"; (cd $$m && GOWORK=off $(GO) build ./... && GOWORK=off $(GO) vet ./...); done
 
-.PHONY: platforms
-platforms: ## Build the published modules, and compile their tests, for the other platforms
+.PHONY: cross
+cross: ## Build the published modules, and compile their tests, for the other platforms
 	@for p in $(PLATFORMS); do echo "platform $$p"; for m in $(PUBLISHED); do \
 		(cd $$m && CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) vet ./...); done; done
 
