@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/distlock/distlock-go/core/locktest"
 )
 
 func TestNeedsFollowTheWorkspace(t *testing.T) {
@@ -52,7 +54,7 @@ const helperVar = "DISTLOCK_TESTENV_HELPER"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(helperVar) == "" {
-		os.Exit(m.Run())
+		os.Exit(locktest.Tidy(m).Run())
 	}
 	r, err := StartRedis(context.Background(), RedisConfig{})
 	if err != nil {
