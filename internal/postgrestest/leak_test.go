@@ -55,7 +55,7 @@ func goroutines() string {
 	buf := make([]byte, 1<<20)
 	buf = buf[:runtime.Stack(buf, true)]
 	for g := range strings.SplitSeq(string(buf), "\n\n") {
-		if strings.Contains(g, "distlock-go/postgres.") || strings.Contains(g, "distlock-go/core") {
+		if strings.Contains(g, "distlock-go/postgres.") || strings.Contains(g, "distlock-go/core/driver") || strings.Contains(g, "distlock-go/core/internal") {
 			return g
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/core/locktest"
 	"github.com/distlock/distlock-go/internal/judge"
 	"github.com/distlock/distlock-go/internal/testenv"
 	"github.com/distlock/distlock-go/redis"
@@ -56,7 +57,7 @@ type job struct {
 func TestMain(m *testing.M) {
 	text := os.Getenv(jobVar)
 	if text == "" {
-		os.Exit(m.Run())
+		os.Exit(locktest.Tidy(m).Run())
 	}
 	var j job
 	err := json.Unmarshal([]byte(text), &j)

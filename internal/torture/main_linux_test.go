@@ -1,0 +1,11 @@
+package torture
+
+import (
+	"os"
+	"testing"
+
+	"github.com/distlock/distlock-go/core/locktest"
+)
+
+// TestMain fails if goroutines or descriptors are left in the end.
+func TestMain(m *testing.M) { os.Exit(locktest.Tidy(m).Run()) }
