@@ -77,11 +77,17 @@ func burden(ctx context.Context, p *place, n int, idle time.Duration) (reports [
 
 	waitCtx, cancel := context.WithCancel(ctx)
 	var waiters sync.WaitGroup
+	var odd sync.Once
+	var gaveUp error
 	start = time.Now()
 	for i := range n {
 		waiters.Go(func() {
-			if h, err := other.NewLock(fmt.Sprint("burden ", i)).Acquire(waitCtx); err == nil {
-				_ = h.Release(ctx) // It was lost: told below.
+			h, err := other.NewLock(fmt.Sprint("burden ", i)).Acquire(waitCtx)
+			if err == nil {
+				_ = h.Release(ctx)
+			}
+			if waitCtx.Err() == nil {
+				odd.Do(func() { gaveUp = fmt.Errorf("waiter %d of %d has not waited: %w", i, n, err) })
 			}
 		})
 	}
@@ -94,7 +100,7 @@ func burden(ctx context.Context, p *place, n int, idle time.Duration) (reports [
 	cancel()
 	waiters.Wait()
 	ended := time.Since(start)
-	if err != nil {
+	if err = errors.Join(err, gaveUp); err != nil {
 		return nil, err
 	}
 	if waiting.Load() < int64(n) {

@@ -25,19 +25,19 @@ func (w *waits) merge(other waits) {
 	}
 }
 
-func (w waits) count() int {
+func (w *waits) count() int {
 	total := 0
-	for _, n := range w {
+	for _, n := range *w {
 		total += n
 	}
 	return total
 }
 
 // quantile returns a duration that the given part of all do not exceed.
-func (w waits) quantile(q float64) time.Duration {
+func (w *waits) quantile(q float64) time.Duration {
 	want := int(math.Ceil(q * float64(w.count())))
 	for class := 0; class < 64*16 && want > 0; class++ {
-		if want -= w[class]; want <= 0 {
+		if want -= (*w)[class]; want <= 0 {
 			return time.Duration(math.Exp2(float64(class) / 16))
 		}
 	}

@@ -20,7 +20,7 @@ func TestQuantiles(t *testing.T) {
 			t.Errorf("quantile %v is %v, want %v, or up to 5 %% more", q, got, want)
 		}
 	}
-	if a.count() != 1000 || (waits{}).quantile(0.5) != 0 {
-		t.Errorf("%d are counted; of none the quantile is %v", a.count(), (waits{}).quantile(0.5))
+	if a.count() != 1000 || new(waits).quantile(0.5) != 0 {
+		t.Errorf("%d are counted; of none the quantile is %v", a.count(), new(waits).quantile(0.5))
 	}
 }
