@@ -93,8 +93,12 @@ func (n *election) goesOn(b *ballot) bool {
 // leastRounds is how many rounds a turn has, however long each of them takes.
 const leastRounds = 8
 
-// pause returns how long to stay away before the next round of a turn.
+// pause returns how long to stay away before the next round of a turn. A holder may
+// take its time.
 func (n *election) pause() time.Duration {
+	if n.rival != "" && n.tries > 4*leastRounds {
+		return 100*time.Millisecond + rand.N(100*time.Millisecond)
+	}
 	return rand.N(min((2*time.Millisecond+2*n.e.l.peers[n.place].shortly())<<min(n.tries, 5), 50*time.Millisecond))
 }
 
