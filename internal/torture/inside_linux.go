@@ -33,7 +33,7 @@ type stay struct {
 func (w *worker) span() time.Duration {
 	switch n := rand.IntN(100); {
 	case n == 0:
-		return w.Lease + rand.N(20*time.Millisecond)
+		return max(w.Lease, w.Bound) + rand.N(20*time.Millisecond)
 	case n <= 20:
 		return rand.N(20 * time.Millisecond)
 	default:
