@@ -53,7 +53,7 @@ func TestACLIsEnough(t *testing.T) {
 	c := admin(t, server)
 	setUser(t, c, append([]string{"locker", "on", ">pw"}, redis.ACL("", false)...))
 	var events log
-	o := quick()
+	o := lenient()
 	o.Observer = &events
 	url := withUser(t, server.URL(), "locker", "pw")
 	p, q := open(t, url, o), open(t, url, o)
@@ -149,8 +149,8 @@ func TestMissingRights(t *testing.T) {
 			user := "no" + strings.ReplaceAll(right[1:], "|", "")
 			setUser(t, c, append([]string{user, "on", ">pw"}, slices.DeleteFunc(slices.Clone(all), func(r string) bool { return r == right })...))
 			c.ScriptFlush(context.Background())
-			o := quick()
-			o.ReleaseTimeout = 500 * time.Millisecond
+			o := lenient()
+			o.ReleaseTimeout = 1500 * time.Millisecond
 			p, err := redis.Open(patient(t), withUser(t, server.URL(), user, "pw"), o)
 			if err != nil {
 				refusedFor(t, "Open", err)

@@ -27,8 +27,7 @@ import (
 )
 
 // chaosVar tells, in the environment, that this process is a worker, and
-// chaosForVar for how long the chaos lasts. By default it lasts for 20 s, in which
-// there is as much trouble as in a minute of what that asks for.
+// chaosForVar for how long the chaos lasts, 30 s by default.
 const (
 	chaosVar    = "DISTLOCK_CHAOS_JOB"
 	chaosForVar = "DISTLOCK_CHAOS_FOR"
@@ -65,7 +64,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	flag.Parse()
-	if err := flag.Set("test.parallel", "6"); err != nil { // Those that wait do nothing else.
+	if err := flag.Set("test.parallel", "4"); err != nil { // Those that wait do nothing else.
 		panic(err)
 	}
 	os.Exit(locktest.Tidy(m).Run())
@@ -166,19 +165,17 @@ func stay(arena *judge.Arena, h core.Handle, kind core.Kind, seat int, shared bo
 // In the usual run, beside other tests, the gap may be longer: there it also
 // tells how long the machine makes a process wait.
 func TestChaos(t *testing.T) {
-	lasts, gap := 20*time.Second, 4*(chaosOptions().Lease+chaosOptions().Claim)
-	c := newChaos(t, false)
-	c.haste = 3
+	lasts, gap := 30*time.Second, 4*(chaosOptions().Lease+chaosOptions().Claim)
 	if text := os.Getenv(chaosForVar); text != "" {
 		var err error
 		if lasts, err = time.ParseDuration(text); err != nil {
 			t.Fatal(err)
 		}
 		gap = chaosOptions().Lease + chaosOptions().Claim + time.Second // A waiter has to look.
-		c.haste = 1
 	} else if testing.Short() {
 		lasts = 10 * time.Second
 	}
+	c := newChaos(t, false)
 	c.rage(func() bool { return c.age() > lasts })
 	c.stop()
 	for kind, a := range c.arenas {
@@ -218,7 +215,6 @@ func TestChaosDetectorBites(t *testing.T) {
 type chaos struct {
 	t       *testing.T
 	unwise  bool
-	haste   time.Duration // how many times as often as usual somebody is killed or cut
 	began   time.Time
 	admin   *goredis.Client
 	eye     *redis.Provider // sees who holds, past the proxy
@@ -238,7 +234,7 @@ type chaos struct {
 func newChaos(t *testing.T, unwise bool) *chaos {
 	server := start(t, testenv.RedisConfig{})
 	c := &chaos{
-		t: t, unwise: unwise, haste: 1, began: time.Now(), admin: admin(t, server), eye: open(t, server.URL(), &redis.Options{Timeout: 30 * time.Second}),
+		t: t, unwise: unwise, began: time.Now(), admin: admin(t, server), eye: open(t, server.URL(), &redis.Options{Timeout: 30 * time.Second}),
 		proxy: faultproxy.New(t, server.Addr()), dir: t.TempDir(), workers: make([]*exec.Cmd, chaosProcesses),
 		arenas: make(map[core.Kind]*judge.Arena), holds: make(map[core.Kind]uint64),
 		progress: make(map[core.Kind]time.Time), gaps: make(map[core.Kind]time.Duration),
@@ -282,12 +278,12 @@ func (c *chaos) rage(enough func() bool) {
 		age := c.age()
 		if age > nextCut {
 			c.admin.ClientKillByFilter(context.Background(), "TYPE", "pubsub")
-			nextCut = age + 700*time.Millisecond/c.haste
+			nextCut = age + 700*time.Millisecond
 			c.cuts++
 		}
 		if age > nextKill {
 			c.kill(rand.IntN(len(c.workers)))
-			nextKill = age + 1500*time.Millisecond/c.haste
+			nextKill = age + 1500*time.Millisecond
 		}
 		c.watch()
 		if age > nextLook {

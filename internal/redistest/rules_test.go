@@ -21,7 +21,7 @@ func TestLimitMismatchIsTold(t *testing.T) {
 	t.Parallel()
 	server := start(t, testenv.RedisConfig{})
 	var here, there log
-	mine, theirs := quick(), quick()
+	mine, theirs := lenient(), lenient()
 	mine.Observer, theirs.Observer = &here, &there
 	p, q := open(t, server.URL(), mine), open(t, server.URL(), theirs)
 	two, three := p.NewSemaphore("limit", 2), q.NewSemaphore("limit", 3)
@@ -56,9 +56,9 @@ func TestLimitMismatchIsTold(t *testing.T) {
 func TestMaxHoldEnds(t *testing.T) {
 	t.Parallel()
 	server := start(t, testenv.RedisConfig{})
-	o := quick()
+	o := lenient()
 	o.MaxHold = 3 * time.Second // More than the lease.
-	p, q := open(t, server.URL(), o), open(t, server.URL(), quick())
+	p, q := open(t, server.URL(), o), open(t, server.URL(), lenient())
 	began := time.Now()
 	var held []core.Handle
 	var waits []<-chan outcome
@@ -91,9 +91,9 @@ func TestRenewedHoldKeepsOthersOut(t *testing.T) {
 	t.Parallel()
 	server := start(t, testenv.RedisConfig{})
 	var events log
-	o := quick()
+	o := lenient()
 	o.Observer = &events
-	p, q := open(t, server.URL(), o), open(t, server.URL(), quick())
+	p, q := open(t, server.URL(), o), open(t, server.URL(), lenient())
 	var held []core.Handle
 	var waits []<-chan outcome
 	for _, objects := range [][2]core.Lock{
@@ -129,7 +129,7 @@ func TestScriptsAreCachedOnce(t *testing.T) {
 	server := start(t, testenv.RedisConfig{})
 	c := admin(t, server)
 	use := func() {
-		p, q := open(t, server.URL(), quick()), open(t, server.URL(), quick())
+		p, q := open(t, server.URL(), lenient()), open(t, server.URL(), lenient())
 		var held []core.Handle
 		var waits []<-chan outcome
 		for _, objects := range [][2]core.Lock{
@@ -184,9 +184,9 @@ func TestHandOverIsTold(t *testing.T) {
 	t.Parallel()
 	server := start(t, testenv.RedisConfig{})
 	var events log
-	o := quick()
+	o := lenient()
 	o.Observer = &events
-	p, q := open(t, server.URL(), quick()), open(t, server.URL(), o)
+	p, q := open(t, server.URL(), lenient()), open(t, server.URL(), o)
 	h := acquire(t, p.NewLock("told"))
 	w := waiting(patient(t), q.NewLock("told"))
 	queued(t, admin(t, server), "told", 1)
@@ -203,14 +203,14 @@ func TestHandOverIsTold(t *testing.T) {
 func TestCheckFindsFault(t *testing.T) {
 	t.Parallel()
 	master, replica := start(t, testenv.RedisConfig{}), start(t, testenv.RedisConfig{})
-	p := open(t, replica.URL(), quick())
+	p := open(t, replica.URL(), lenient())
 	follow(t, admin(t, replica), master)
 	_, err := p.Check(patient(t))
 	is(t, err, redis.ReadOnly)
 
 	c := admin(t, master)
 	setUser(t, c, append(append([]string{"mute", "on", ">pw"}, withoutChannels(redis.ACL("", false))...), "+info"))
-	r, err := open(t, withUser(t, master.URL(), "mute", "pw"), quick()).Check(patient(t))
+	r, err := open(t, withUser(t, master.URL(), "mute", "pw"), lenient()).Check(patient(t))
 	if err != nil || r.Push || len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "poll") {
 		t.Errorf("Check without channels: %+v, %v", r, err)
 	}
@@ -225,9 +225,9 @@ func TestACLIsEnoughInACluster(t *testing.T) {
 	}
 	u := url.URL{Scheme: "redis", User: url.UserPassword("locker", "pw"), Host: strings.Join(cluster.Addrs(), ","), Path: "/", RawQuery: "mode=cluster"}
 	var events log
-	o := quick()
+	o := lenient()
 	o.Observer = &events
-	p, q := open(t, u.String(), o), open(t, u.String(), quick())
+	p, q := open(t, u.String(), o), open(t, u.String(), lenient())
 	for _, name := range []string{"a", "b", "c", "d"} { // In slots of several masters.
 		for _, objects := range [][2]core.Lock{
 			{p.NewLock(name), q.NewLock(name)},

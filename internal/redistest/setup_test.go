@@ -50,6 +50,14 @@ func quick() *redis.Options {
 	return &redis.Options{Lease: 2 * time.Second, Claim: time.Second, WaitLease: 3 * time.Second, Timeout: time.Second}
 }
 
+// lenient are quick leases for tests that run beside others and are not about what
+// does not answer: a call may take its time.
+func lenient() *redis.Options {
+	o := quick()
+	o.Timeout = 10 * time.Second
+	return o
+}
+
 // through returns the URL of a server with the proxy's address in it.
 func through(t testing.TB, serverURL string, p *faultproxy.Proxy) string {
 	t.Helper()

@@ -50,7 +50,7 @@ func TestWrongPassword(t *testing.T) {
 			t.Errorf("the error tells the password: %v", err)
 		}
 	}
-	none, err := redis.New(goredis.NewClient(&goredis.Options{Addr: server.Addr()}), quick())
+	none, err := redis.New(goredis.NewClient(&goredis.Options{Addr: server.Addr()}), lenient())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestNobodyThere(t *testing.T) {
 func TestReplicaIsRefused(t *testing.T) {
 	t.Parallel()
 	master, replica := start(t, testenv.RedisConfig{}), start(t, testenv.RedisConfig{})
-	p := open(t, replica.URL(), quick())
+	p := open(t, replica.URL(), lenient())
 	c := admin(t, replica)
 	follow(t, c, master)
 	for _, l := range []core.Lock{p.NewLock("a"), core.Writer(p.NewRWLock("a")), p.NewSemaphore("a", 1)} {
@@ -167,7 +167,7 @@ func TestScriptFlush(t *testing.T) {
 	t.Parallel()
 	server := start(t, testenv.RedisConfig{})
 	c := admin(t, server)
-	p, q := open(t, server.URL(), quick()), open(t, server.URL(), quick())
+	p, q := open(t, server.URL(), lenient()), open(t, server.URL(), lenient())
 	var wg sync.WaitGroup
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
@@ -290,7 +290,7 @@ func TestForeignValues(t *testing.T) {
 	server := start(t, testenv.RedisConfig{})
 	c := admin(t, server)
 	ctx := context.Background()
-	p := open(t, server.URL(), quick())
+	p := open(t, server.URL(), lenient())
 
 	// Somebody else's SET NX PX excludes us, and we exclude it.
 	c.SetNX(ctx, "distlock:{plain}", "theirs", time.Second)
@@ -336,7 +336,7 @@ func TestProtocolsAndNames(t *testing.T) {
 	t.Parallel()
 	server := start(t, testenv.RedisConfig{})
 	for _, protocol := range []string{"2", "3"} {
-		p, q := open(t, server.URL()+"?protocol="+protocol, quick()), open(t, server.URL()+"?protocol="+protocol, quick())
+		p, q := open(t, server.URL()+"?protocol="+protocol, lenient()), open(t, server.URL()+"?protocol="+protocol, lenient())
 		for _, name := range []string{"{", "}", "{}", "a}{b", "%7B", "{%}", "nul\x00l", "cr\r\nlf", strings.Repeat("{", 1000), "世界", "a|b|c", "*?[x]\\"} {
 			h := acquire(t, p.NewLock(name))
 			if _, err := q.NewLock(name).TryAcquire(patient(t)); !errors.Is(err, core.ErrNotAcquired) {
@@ -364,7 +364,7 @@ func TestCheck(t *testing.T) {
 	t.Parallel()
 	server := start(t, testenv.RedisConfig{})
 	c := admin(t, server)
-	p := open(t, server.URL(), quick())
+	p := open(t, server.URL(), lenient())
 	r, err := p.Check(patient(t))
 	if err != nil || len(r.Warnings) != 0 || !r.Push || r.Version == "" {
 		t.Errorf("Check of a sound server: %+v, %v", r, err)
@@ -390,16 +390,16 @@ func TestTLS(t *testing.T) {
 		"tls-port": fmt.Sprint(port), "tls-cert-file": filepath.Join(dir, "cert.pem"), "tls-key-file": filepath.Join(dir, "key.pem"), "tls-auth-clients": "no",
 	}})
 	url := fmt.Sprintf("rediss://127.0.0.1:%d", port)
-	p := open(t, url+"?ca="+filepath.Join(dir, "cert.pem"), quick())
+	p := open(t, url+"?ca="+filepath.Join(dir, "cert.pem"), lenient())
 	release(t, acquire(t, p.NewLock("a")))
-	p = open(t, url+"?insecure=true", quick())
+	p = open(t, url+"?insecure=true", lenient())
 	release(t, acquire(t, p.NewLock("a")))
-	_, err := redis.Open(patient(t), url, quick())
+	_, err := redis.Open(patient(t), url, lenient())
 	is(t, err, redis.Unreachable)
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); !ok {
 		t.Errorf("a certificate that nobody vouches for: %v", err)
 	}
-	_, err = redis.Open(patient(t), url+"?server_name=other&ca="+filepath.Join(dir, "cert.pem"), quick())
+	_, err = redis.Open(patient(t), url+"?server_name=other&ca="+filepath.Join(dir, "cert.pem"), lenient())
 	if _, ok := errors.AsType[x509.HostnameError](err); !ok {
 		t.Errorf("a certificate of another server: %v", err)
 	}

@@ -76,7 +76,6 @@ func TestCutSubscriptionRecovers(t *testing.T) {
 // The connection of the subscription is silently dead, which the driver does not
 // notice. Our own probe does.
 func TestBlackHoleOfSubscriptionIsNoticed(t *testing.T) {
-	t.Parallel()
 	server := start(t, testenv.RedisConfig{})
 	proxy := faultproxy.New(t, server.Addr())
 	c := admin(t, server)
@@ -108,7 +107,7 @@ func TestPollingWithoutChannels(t *testing.T) {
 	rules := append([]string{"mute", "on", ">pw"}, withoutChannels(redis.ACL("", false))...)
 	setUser(t, c, rules)
 	var events log
-	o := quick()
+	o := lenient()
 	o.Observer = &events
 	p := open(t, withUser(t, server.URL(), "mute", "pw"), o)
 	var ws []<-chan outcome

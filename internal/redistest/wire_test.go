@@ -115,7 +115,6 @@ func TestDriverDoesNotResend(t *testing.T) {
 
 // A wait ends when its context does, whatever the connection is doing.
 func TestCancelWhileInFlight(t *testing.T) {
-	t.Parallel()
 	server := start(t, testenv.RedisConfig{})
 	proxy := faultproxy.New(t, server.Addr())
 	c := admin(t, server)
