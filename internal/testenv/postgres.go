@@ -41,6 +41,10 @@ type PostgresConfig struct {
 	// StandbyOf makes the server a streaming replica of another, which must run.
 	// It needs pg_basebackup beside the other programs, and no container.
 	StandbyOf *Postgres
+
+	// Env is added to the server's environment. It needs a PostgreSQL that is
+	// installed, and no container.
+	Env map[string]string
 }
 
 // PostgresTLS is what a server proves who it is with.
@@ -88,8 +92,8 @@ func StartPostgres(ctx context.Context, cfg PostgresConfig) (*Postgres, error) {
 func (p *Postgres) prepare(ctx context.Context, where origin, cfg PostgresConfig) error {
 	settings := p.settings(cfg)
 	if where.dir == "" {
-		if cfg.StandbyOf != nil || cfg.TLS != nil {
-			return fmt.Errorf("%w: a standby, and TLS, need a PostgreSQL that is installed", ErrContained)
+		if cfg.StandbyOf != nil || cfg.TLS != nil || cfg.Env != nil {
+			return fmt.Errorf("%w: a standby, TLS and an environment need a PostgreSQL that is installed", ErrContained)
 		}
 		env := map[string]string{"POSTGRES_HOST_AUTH_METHOD": "trust", "POSTGRES_INITDB_ARGS": "--no-sync"}
 		if cfg.Password != "" {
@@ -102,6 +106,7 @@ func (p *Postgres) prepare(ctx context.Context, where origin, cfg PostgresConfig
 		return nil
 	}
 	l, err := newLocal(program{
+		env: cfg.Env,
 		args: func(dir string) []string {
 			return append([]string{"-D", filepath.Join(dir, "data")}, flags(settings)...)
 		},

@@ -5,6 +5,7 @@ package testenv
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net/url"
 	"slices"
@@ -33,6 +34,10 @@ type RedisConfig struct {
 	// Durable keeps the data over restarts and kills, by an append-only file
 	// that is synced with every write.
 	Durable bool
+
+	// Env is added to the server's environment. It needs a server that is
+	// installed, and no container.
+	Env map[string]string
 }
 
 // Redis is a private Redis or Valkey server.
@@ -69,12 +74,15 @@ func startRedis(ctx context.Context, cfg RedisConfig, extra []string) (*Redis, e
 }
 
 func startRedisAt(ctx context.Context, where origin, cfg RedisConfig, extra []string) (*Redis, error) {
+	if where.dir == "" && cfg.Env != nil {
+		return nil, fmt.Errorf("%w: an environment needs a %s that is installed", ErrContained, where.server)
+	}
 	var r *Redis
 	err := withPort(func(port int) (err error) {
 		r = &Redis{password: cfg.Password, Server: Server{name: where.server, port: port}}
 		r.ready = r.ping
 		args := append(redisFlags(cfg, port), extra...)
-		if r.launcher, err = launcherFor(where, program{args: func(string) []string { return args }}); err != nil {
+		if r.launcher, err = launcherFor(where, program{env: cfg.Env, args: func(string) []string { return args }}); err != nil {
 			return err
 		}
 		if err := r.Start(ctx); err != nil {

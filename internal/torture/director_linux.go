@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/distlock/distlock-go/internal/history"
 	"github.com/distlock/distlock-go/internal/judge"
 )
 
@@ -38,6 +39,7 @@ func run(ctx context.Context, p *place, cfg Config) (Report, error) {
 		d.arenas = append(d.arenas, a)
 	}
 	defer d.killAll()
+	p.excuse = func() { d.arenas[0].Excused.Store(history.Now()) }
 	err := d.direct(ctx)
 	return d.report, err
 }

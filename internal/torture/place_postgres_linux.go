@@ -3,6 +3,7 @@ package torture
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/url"
 	"time"
 
@@ -15,10 +16,14 @@ import (
 // postgres is one server, which keeps a session for as long as it lives. That a
 // session has died is news that travels: hence the bound.
 func (p *place) postgres(ctx context.Context) error {
+	clocks, err := p.clocks(1)
+	if err != nil {
+		return err
+	}
 	// A kill must not take back what was committed: tokens come from a sequence.
 	srv, err := testenv.StartPostgres(ctx, testenv.PostgresConfig{Settings: map[string]string{
 		"max_connections": "300", "synchronous_commit": "on",
-	}})
+	}, Env: clocks[0].Environ()})
 	if err != nil {
 		return err
 	}
@@ -52,6 +57,7 @@ func (p *place) postgres(ctx context.Context) error {
 		{harmKind{cut, "all connections"}, 3, func() error { proxy.Cut(); return nil }},
 		{harmKind{network, "slow"}, 1, slow(proxy)},
 		{harmKind{stopped, "for a while"}, 1, pause(&srv.Server, 300*time.Millisecond)},
+		{harmKind{clock, "for a while"}, 1, func() error { return step(clocks[0], time.Hour, rand.N(500*time.Millisecond), func() {}) }},
 		{harmKind{server, "restarted at once"}, 2, restart(testenv.Immediate)},
 		{harmKind{server, "restarted"}, 1, restart(testenv.Fast)},
 		{harmKind{server, "killed and started"}, 2, func() error { return revive(&srv.Server) }},

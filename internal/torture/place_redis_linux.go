@@ -20,7 +20,11 @@ const (
 
 // redis is one server, which keeps what it has been told over a kill.
 func (p *place) redis(ctx context.Context) error {
-	srv, err := testenv.StartRedis(ctx, testenv.RedisConfig{Durable: true})
+	clocks, err := p.clocks(1)
+	if err != nil {
+		return err
+	}
+	srv, err := testenv.StartRedis(ctx, testenv.RedisConfig{Durable: true, Env: clocks[0].Environ()})
 	if err != nil {
 		return err
 	}
@@ -40,6 +44,12 @@ func (p *place) redis(ctx context.Context) error {
 		{harmKind{stopped, "past the lease"}, 1, pause(&srv.Server, 3*redisLease/2)},
 		{harmKind{server, "killed and started"}, 3, func() error { return revive(&srv.Server) }},
 		{harmKind{data, "scripts flushed"}, 1, tell(srv, "SCRIPT", "FLUSH")},
+		{harmKind{disk, "of memory"}, 1, starve(srv)},
+		// Leases end early when it is set ahead, and right from behind; and nobody
+		// can be told before the next renewal.
+		{harmKind{clock, "for a while"}, 1, func() error {
+			return step(clocks[0], 10*time.Second, rand.N(redisLease), func() { p.excuse() })
+		}},
 	}
 	p.healed = func(ctx context.Context) error { return tell(srv, "PING")() }
 	p.left = func(ctx context.Context) ([]string, error) { return keysLeft(ctx, srv) }
@@ -71,6 +81,7 @@ func (p *place) redlock(ctx context.Context) error {
 	one(network, "of one losing replies", 1, func(i int) error { return lose(proxies[i], faultproxy.Down)() })
 	one(stopped, "one past the lease", 1, func(i int) error { return pause(&nodes[i].Server, 3*redisLease/2)() })
 	one(server, "one killed, and started empty", 3, func(i int) error { return revive(&nodes[i].Server) })
+	one(disk, "of memory on one", 1, func(i int) error { return starve(nodes[i])() })
 	p.healed = func(ctx context.Context) error {
 		for _, n := range nodes {
 			if err := tell(n, "PING")(); err != nil {
@@ -116,6 +127,17 @@ func lose(proxy *faultproxy.Proxy, way faultproxy.Direction) func() error {
 		time.Sleep(100 * time.Millisecond)
 		proxy.SetHook(nil)
 		return nil
+	}
+}
+
+// starve has a server refuse what needs memory, for longer than the lease.
+func starve(server *testenv.Redis) func() error {
+	return func() error {
+		if err := tell(server, "CONFIG", "SET", "maxmemory", "1")(); err != nil {
+			return err
+		}
+		time.Sleep(rand.N(2 * redisLease))
+		return tell(server, "CONFIG", "SET", "maxmemory", "0")()
 	}
 }
 
