@@ -6,6 +6,8 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/distlock/distlock-go/core/driver"
 )
 
 // A call is one script, or one plain command, on its way to a server and back.
@@ -17,16 +19,20 @@ type call struct {
 	key    string   // routes a plain command
 	guard  int      // 1 + the index in args of the last time at which to execute; 0: none
 	acks   bool     // wait for replicas on the same connection
+	parts  []*call  // that this one carries out jointly
 
 	node     *node     // that it went to
 	sent     time.Time // before the request was written
 	back     time.Time // after the reply was read
-	cmd      command   // carries the reply
+	cmd      command   // the command, if it was sent by itself
+	value    any       // the reply
 	err      error     // of the command
 	repeated bool      // carried out in part before
 	replicas int64     // that have what the call wrote, if acks
 	acksErr  error
 	done     chan struct{} // closed when the above is set
+
+	closing <-chan struct{} // closed when the provider is
 }
 
 // A command is never sent again by the driver: a script that was carried out
@@ -38,11 +44,11 @@ type command struct{ *goredis.Cmd }
 func (command) NoRetry() bool { return true }
 
 func (p *Provider) script(s *script, keys []string, args ...any) *call {
-	return &call{script: s, keys: keys, args: args, done: make(chan struct{})}
+	return &call{script: s, keys: keys, args: args, done: make(chan struct{}), closing: p.closing}
 }
 
 func (p *Provider) plain(key string, args ...any) *call {
-	return &call{key: key, args: args, done: make(chan struct{})}
+	return &call{key: key, args: args, done: make(chan struct{}), closing: p.closing}
 }
 
 // route returns the key by which a cluster finds the node.
@@ -80,10 +86,39 @@ func (c *call) wait(ctx context.Context) error {
 	if c.isDone() {
 		return c.err
 	}
+	if driver.Uninterrupted(ctx) {
+		return c.waitOut(ctx)
+	}
 	select {
 	case <-c.done:
 		return c.err
 	case <-ctx.Done():
+		if c.isDone() {
+			return c.err
+		}
+		return ctx.Err()
+	}
+}
+
+// waitOut is wait for a context that ends at its deadline or when Close begins,
+// if at all. To ask it for a channel would cost more than the rest of the call.
+func (c *call) waitOut(ctx context.Context) error {
+	var late <-chan time.Time
+	if at, ok := ctx.Deadline(); ok {
+		timer := time.NewTimer(time.Until(at))
+		defer timer.Stop()
+		late = timer.C
+	}
+	select {
+	case <-c.done:
+		return c.err
+	case <-late:
+	case <-c.closing:
+	}
+	select {
+	case <-c.done:
+		return c.err
+	case <-ctx.Done(): // Not that of a release, which Close lets go on.
 		if c.isDone() {
 			return c.err
 		}
@@ -102,13 +137,13 @@ func (c *call) isDone() bool {
 
 // reply returns the answer of a script that answers with an array.
 func (c *call) reply() reply {
-	r, _ := c.cmd.Val().([]any)
+	r, _ := c.value.([]any)
 	return r
 }
 
 // number returns the answer of a script that answers with a number.
 func (c *call) number() int64 {
-	n, _ := c.cmd.Val().(int64)
+	n, _ := c.value.(int64)
 	return n
 }
 

@@ -105,7 +105,7 @@ func (c *claimer) ask(ctx context.Context, a attempt, ticket string) (answer, er
 			}
 			return answer{}, diagnose(err)
 		}
-		r := verdict(call.cmd.Val())
+		r := verdict(call.value)
 		ans := answer{call: call, granted: r.number(0) == 1, now: r.number(2)}
 		call.node.clock.note(call, ans.now)
 		switch r.number(0) {

@@ -41,22 +41,42 @@ func (l *lines) init(p *Provider) {
 	l.byState = make(map[string]*line)
 }
 
-// join registers a waiter, with the ticket that it has if it queued before.
-func (l *lines) join(c *claimer, a attempt, ticket int64) *waiter {
-	w := &waiter{
-		attempt: a, c: c, ticket: ticket, since: time.Now(),
-		grants: make(chan grant, 1), astray: make(chan struct{}, 1),
-	}
+// expect registers a waiter whose request is about to be sent, with the ticket
+// that it has if it queued before. Most are granted what they ask for, so a line
+// for it is kept once it queues.
+func (l *lines) expect(c *claimer, a attempt, ticket int64) *waiter {
+	w := &waiter{attempt: a, c: c, ticket: ticket, since: time.Now()}
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	w.line = l.byState[c.keys[stateKey]]
+	l.waiters[w.seq] = w
+	l.mu.Unlock()
+	return w
+}
+
+// join is expect for a waiter that stands in line from the beginning.
+func (l *lines) join(c *claimer, a attempt, ticket int64) *waiter {
+	w := l.expect(c, a, ticket)
+	l.mu.Lock()
+	l.standIn(w)
+	l.mu.Unlock()
+	return w
+}
+
+// standIn puts a waiter into the line for its object, if it is in none. Its
+// caller holds l.mu.
+func (l *lines) standIn(w *waiter) {
+	if w.line != nil {
+		return
+	}
+	w.grants, w.astray = make(chan grant, 1), make(chan struct{}, 1)
+	if w.early != nil {
+		w.grants <- *w.early
+	}
+	w.line = l.byState[w.c.keys[stateKey]]
 	if w.line == nil {
-		w.line = &line{c: c, waiters: make(map[uint64]*waiter)}
-		l.byState[c.keys[stateKey]] = w.line
+		w.line = &line{c: w.c, waiters: make(map[uint64]*waiter)}
+		l.byState[w.c.keys[stateKey]] = w.line
 	}
 	w.line.waiters[w.seq] = w
-	l.waiters[w.seq] = w
-	return w
 }
 
 // leave forgets a waiter. If it was granted the object, its hold is registered
@@ -65,6 +85,9 @@ func (l *lines) leave(w *waiter) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.waiters, w.seq)
+	if w.line == nil {
+		return
+	}
 	delete(w.line.waiters, w.seq)
 	if len(w.line.waiters) == 0 {
 		w.line.stop()
@@ -107,6 +130,7 @@ func (l *lines) troubled(w *waiter, err error) {
 func (l *lines) queued(w *waiter, ans answer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.standIn(w)
 	w.ticket, w.queued, w.trouble = ans.ticket, true, nil
 	w.line.node = ans.call.node
 	l.schedule(w.line, l.next(w.line, ans.rank == 0, ans.left, foreign(ans.holder)))
@@ -274,7 +298,7 @@ func (l *lines) tell(c *call, r reply, asked []*waiter) (head bool) {
 			if each == 2 {
 				left = r.number(4 + i*each)
 			}
-			w.give(grant{fence: uint64(state), from: c.sent, term: time.Duration(left) * time.Millisecond})
+			l.give(w, grant{fence: uint64(state), from: c.sent, term: time.Duration(left) * time.Millisecond})
 		case state == 0:
 			select {
 			case w.astray <- struct{}{}:
@@ -302,8 +326,11 @@ func (l *lines) arrived(seq uint64, fence uint64, ms, term int64, state string) 
 	// before the server's clock said so. Unless the message was late and the
 	// clock was set forward in between, that is on the safe side.
 	g := grant{fence: fence, from: now, term: time.Duration(term) * time.Millisecond}
+	var node *node
 	l.mu.Lock()
-	node := w.line.node
+	if w.line != nil {
+		node = w.line.node
+	}
 	l.mu.Unlock()
 	if node == nil {
 		g.from = w.since // The grant has overtaken the first reply.
@@ -312,7 +339,21 @@ func (l *lines) arrived(seq uint64, fence uint64, ms, term int64, state string) 
 	} else if at.Before(now) {
 		g.from = at
 	}
-	w.give(g)
+	l.give(w, g)
+}
+
+// give tells a waiter of a grant; of two that are the same one is enough.
+func (l *lines) give(w *waiter, g grant) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if w.line == nil {
+		w.early = &g
+		return
+	}
+	select {
+	case w.grants <- g:
+	default:
+	}
 }
 
 // refuse gives back a grant for an attempt that is over. Its cancellation is on

@@ -2,14 +2,11 @@ package redis
 
 import (
 	"context"
-	"errors"
-	"strconv"
+	"runtime"
 	"sync"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
-
-	"github.com/distlock/distlock-go/core/driver"
 )
 
 // A node sends calls to one server. Calls that are made while others are under
@@ -159,6 +156,9 @@ func (n *node) next() []*call {
 func (n *node) fly(batch []*call) {
 	for more := true; more; {
 		n.carryOut(batch, n.timeout)
+		if len(batch) > 1 {
+			runtime.Gosched() // Those whose calls came back are likely to make the next ones.
+		}
 		n.mu.Lock()
 		if len(n.pending) > 0 {
 			batch = n.next()
@@ -203,126 +203,4 @@ func (n *node) close() {
 	}
 	n.mu.Unlock()
 	n.wg.Wait()
-}
-
-// carryOut sends a batch and takes in the replies. A script that the server does
-// not know is sent once more with its source: it was not carried out.
-func (n *node) carryOut(batch []*call, limit time.Duration) {
-	ctx, cancel := driver.WithTimeout(context.Background(), limit)
-	defer cancel()
-	sent := time.Now()
-	for _, c := range batch {
-		c.node, c.sent = n, sent
-		if c.guard > 0 {
-			c.args[c.guard-1] = n.clock.until(sent.Add(n.timeout))
-		}
-	}
-	n.exec(ctx, batch, false)
-	var unknown []*call
-	for _, c := range batch {
-		if c.script != nil && c.err != nil && goredis.HasErrorPrefix(c.err, "NOSCRIPT") {
-			unknown = append(unknown, c)
-		}
-	}
-	if len(unknown) > 0 {
-		n.exec(ctx, unknown, true)
-	}
-	for _, c := range batch {
-		c.err = c.lackingRight(c.err)
-		if n.astray != nil && c.err != nil && n.astray(ctx, c) {
-			continue
-		}
-		c.finish()
-	}
-}
-
-func (c *call) finish() {
-	c.back = time.Now()
-	close(c.done)
-}
-
-// exec sends the commands as one pipeline, or a single one as it is, and sets
-// their errors. With sources, the scripts are loaded along the way: a server may
-// forget one that it got by EVAL alone.
-func (n *node) exec(ctx context.Context, batch []*call, sources bool) {
-	if len(batch) == 1 && !sources && !batch[0].acks {
-		batch[0].err = n.client.Process(ctx, batch[0].prepare(ctx, false))
-		return
-	}
-	pipe := n.client.Pipeline()
-	var loaded map[*script]bool
-	var replicas *goredis.IntCmd
-	for _, c := range batch {
-		if sources && !loaded[c.script] {
-			if loaded == nil {
-				loaded = make(map[*script]bool)
-			}
-			loaded[c.script] = true
-			_ = pipe.Process(ctx, command{goredis.NewCmd(ctx, "script", "load", c.script.source)})
-		}
-		_ = pipe.Process(ctx, c.prepare(ctx, sources))
-		if c.acks && replicas == nil {
-			replicas = goredis.NewIntCmd(ctx, "wait", n.acks, n.ackTime.Milliseconds())
-		}
-	}
-	if replicas != nil {
-		// WAIT speaks of what this connection has written, so it comes last, and
-		// once for all.
-		_ = pipe.Process(ctx, replicas)
-	}
-	_, err := pipe.Exec(ctx)
-	for _, c := range batch {
-		c.err = c.cmd.Err()
-		if c.err == nil && c.cmd.Val() == nil && err != nil && !answered(err) {
-			c.err = err // The connection broke before this reply.
-		}
-		if c.acks && c.err == nil {
-			c.replicas, c.acksErr = replicas.Result()
-		}
-	}
-}
-
-// answered reports whether err is an answer of the server, rather than the lack
-// of one.
-func answered(err error) bool {
-	var answer goredis.Error
-	return errors.As(err, &answer)
-}
-
-// A serverClock is what is known of the time at a server, from its replies.
-type serverClock struct {
-	mu         sync.Mutex
-	sent, back time.Time // around the reply; zero: nothing is known
-	ms         int64     // the server's time in between
-}
-
-// note takes in the server's time from a reply.
-func (s *serverClock) note(c *call, ms int64) {
-	if ms <= 0 {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c.sent.After(s.sent) {
-		s.sent, s.back, s.ms = c.sent, c.back, ms
-	}
-}
-
-// until returns the server's time at t for a script to compare, at the earliest
-// that it can be, or a time that never comes if nothing is known.
-func (s *serverClock) until(t time.Time) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.sent.IsZero() {
-		return "9007199254740992"
-	}
-	return strconv.FormatInt(s.ms+t.Sub(s.back).Milliseconds(), 10)
-}
-
-// local returns a time here that is not after the server's time ms, by the last
-// reply before now.
-func (s *serverClock) local(ms int64) (time.Time, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.sent.Add(time.Duration(ms-s.ms) * time.Millisecond), !s.sent.IsZero()
 }

@@ -242,11 +242,39 @@ type trial struct {
 
 func (t *trial) run(s *script, args ...any) any {
 	t.Helper()
+	if s.joint != nil && t.rand.IntN(2) == 0 {
+		return t.runJointly(s, args)
+	}
 	v, err := t.client.Eval(context.Background(), s.source, t.keys, args...).Result()
 	if err != nil {
 		t.Fatalf("%s: %v", s.name, err)
 	}
 	return v
+}
+
+// runJointly is run by way of the script for several, between two that are for
+// another lock.
+func (t *trial) runJointly(s *script, args []any) any {
+	t.Helper()
+	other := keysSlice(t.keys[0] + "beside")
+	defer t.client.Del(context.Background(), other...)
+	parts := []*call{
+		{script: t.f.release, keys: other, args: []any{"a1|beside"}},
+		{script: s, keys: t.keys, args: args},
+		{script: t.f.acquire, keys: other, args: []any{"a1|beside", "", "", "a1|beside|w|1|0"}},
+	}
+	releases := 1
+	if s.gives {
+		releases = 2
+	}
+	j := jointly(parts, releases)
+	j.args[0] = "9007199254740992"
+	v, err := t.client.Eval(context.Background(), j.script.source, j.keys, j.args...).Result()
+	replies, _ := v.([]any)
+	if err != nil || len(replies) != 3 || replies[0] != int64(0) || verdict(replies[2]).number(0) != 1 {
+		t.failf("%s: %v %v", j.script.name, v, err)
+	}
+	return replies[1]
 }
 
 func (t *trial) note(format string, args ...any) {

@@ -113,7 +113,7 @@ func (o *owners) find(ctx context.Context, inst string) core.Owner {
 	if err := o.p.call(ctx, c); err != nil && !errors.Is(err, goredis.Nil) {
 		return core.Owner{}
 	}
-	value, _ := c.cmd.Val().(string)
+	value, _ := c.value.(string)
 	err := json.Unmarshal([]byte(value), &owner)
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -23,6 +23,7 @@ type Provider struct {
 	inst    string // names this provider to all others; random
 	servers *servers
 	engine  *driver.Engine
+	closing <-chan struct{}         // closed when Close begins
 	own     goredis.UniversalClient // to be closed with the provider, or nil
 
 	lock, shared *family
@@ -86,6 +87,7 @@ func newProvider(client goredis.UniversalClient, opts *Options) (*Provider, erro
 	if err != nil {
 		return nil, err
 	}
+	p.closing = p.engine.Context().Done()
 	d := dialect{
 		lease: o.Lease.Milliseconds(), claim: o.Claim.Milliseconds(), wait: o.WaitLease.Milliseconds(),
 		retention: o.TokenRetention.Milliseconds(), channel: p.channel(""), counts: p.servers.cluster == nil,

@@ -38,7 +38,7 @@ func (l *RedLock) Bootstrap(ctx context.Context) error {
 		x.mu.Lock()
 		x.muted = x.heard
 		x.mu.Unlock()
-		server, _ := calls[i].cmd.Val().(string)
+		server, _ := calls[i].value.(string)
 		errs[i] = x.identify(server)
 	}
 	if err := errors.Join(errs...); err != nil {

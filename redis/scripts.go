@@ -17,6 +17,9 @@ var sources embed.FS
 // A script is known to a server by its digest.
 type script struct {
 	name, source, digest string
+
+	joint *script // carries out several of it at once, or nil
+	gives bool    // it gives a hold up
 }
 
 // A family is what one kind of state can do.
@@ -38,7 +41,7 @@ type dialect struct {
 const bound = 200
 
 func (d dialect) family(kind string) *family {
-	return &family{
+	f := &family{
 		acquire: d.script(kind + "_acquire"),
 		release: d.script(kind + "_release"),
 		cancel:  d.script(kind + "_cancel"),
@@ -47,6 +50,11 @@ func (d dialect) family(kind string) *family {
 		sever:   d.script(kind + "_break"),
 		inspect: d.script(kind + "_inspect"),
 	}
+	if kind == "lock" {
+		joint := d.script("lock_joint")
+		f.acquire.joint, f.release.joint, f.release.gives = joint, joint, true
+	}
+	return f
 }
 
 // script assembles a script from its file and the parts that the file names by

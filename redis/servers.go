@@ -173,7 +173,7 @@ func (s *servers) follow(c *call) {
 		if c.err != nil && goredis.HasErrorPrefix(c.err, "NOSCRIPT") {
 			c.err = s.cluster.Process(ctx, c.prepare(ctx, true))
 		}
-		if !underWay(c.err) {
+		if c.value = c.cmd.Val(); !underWay(c.err) {
 			return
 		}
 		// Some of the keys have moved and some have not: soon all will have.

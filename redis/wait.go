@@ -27,7 +27,7 @@ type grant struct {
 func (c *claimer) Wait(ctx context.Context, busy func(error)) (driver.Claim, error) {
 	p := c.p
 	push := p.receiver.live()
-	w := p.lines.join(c, c.attempt(push), 0)
+	w := p.lines.expect(c, c.attempt(push), 0)
 	defer func() { p.lines.leave(w) }()
 	pause := shortPause
 	for first := true; ; first = false {
@@ -52,7 +52,7 @@ func (c *claimer) Wait(ctx context.Context, busy func(error)) (driver.Claim, err
 			// ticket keeps.
 			ticket := p.lines.ticket(w)
 			p.lines.leave(w)
-			w = p.lines.join(c, c.attempt(push), ticket)
+			w = p.lines.expect(c, c.attempt(push), ticket)
 			p.lines.troubled(w, err)
 			if sleep(ctx, pause/2+rand.N(pause)) != nil {
 				return nil, w.ended(ctx)
@@ -85,24 +85,16 @@ func (g grant) stale() bool { return time.Until(g.from.Add(g.term)) < g.term/4 }
 type waiter struct {
 	attempt
 	c      *claimer
-	line   *line
-	grants chan grant    // of capacity 1
-	astray chan struct{} // of capacity 1: the server does not know the attempt
-
-	since time.Time // before its first request
+	since  time.Time     // before its first request
+	grants chan grant    // of capacity 1; made when it stands in line
+	astray chan struct{} // alike: the server does not know the attempt
 
 	// Guarded by lines.mu.
-	ticket  int64 // its place, 0 for none yet
-	queued  bool  // the server has said that it queues
-	trouble error // of the last poll
-}
-
-// give tells the waiter of a grant; of two that are the same one is enough.
-func (w *waiter) give(g grant) {
-	select {
-	case w.grants <- g:
-	default:
-	}
+	line    *line  // nil until it stands there
+	early   *grant // that has overtaken the first reply
+	ticket  int64  // its place, 0 for none yet
+	queued  bool   // the server has said that it queues
+	trouble error  // of the last poll
 }
 
 // enter asks for the object, and for a place in the queue if it is held: the old

@@ -92,7 +92,7 @@ func TestPlantedDefectsAreFound(t *testing.T) {
 		"3": {
 			"redis": {
 				{"tokens that begin anew", []mutants.Edit{
-					{File: "redis/script/lock_acquire.lua", Old: "    return clock\n", New: "    return {1, 1000000 - at[2], now}\n"},
+					{File: "redis/script/lock_take.lua", Old: "    return clock\n", New: "    return {1, 1000000 - at[2], now}\n"},
 				}, func(r Report) bool { return r.Regressions > 0 }},
 			},
 			"redlock": {
