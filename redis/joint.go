@@ -1,5 +1,7 @@
 package redis
 
+import "slices"
+
 // Joint calls are why many callers at a time cost the server, and this process,
 // little more than one: their acquires and releases travel as one script, which
 // lock_joint.lua is. On a cluster their keys may be in several slots, and a call
@@ -32,7 +34,7 @@ func (n *node) join(batch []*call) []*call {
 		return batch
 	}
 	releases := len(gives)
-	for parts := append(gives, takes...); len(parts) > 0; {
+	for parts := slices.Concat(gives, takes); len(parts) > 0; {
 		size := min(len(parts), perJoint)
 		alone = append(alone, jointly(parts[:size], min(size, releases)))
 		parts, releases = parts[size:], max(0, releases-size)
