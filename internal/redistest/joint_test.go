@@ -23,7 +23,9 @@ func TestJointCallsEndEachByItself(t *testing.T) {
 	server := testenv.NewRedis(t, testenv.RedisConfig{})
 	proxy := faultproxy.New(t, server.Addr())
 	c := admin(t, server)
-	p := open(t, through(t, server.URL(), proxy), quick())
+	o := quick()
+	o.Timeout, o.Lease = 5*time.Second, 5*time.Second // The machine may be busy.
+	p := open(t, through(t, server.URL(), proxy), o)
 	release(t, acquire(t, p.NewLock("warm")))
 	proxy.SetRoundTrip(20 * time.Millisecond) // So that calls gather.
 	const callers, rounds = 32, 10
@@ -75,7 +77,9 @@ func TestJointAnswerIsLost(t *testing.T) {
 	server := testenv.NewRedis(t, testenv.RedisConfig{})
 	proxy := faultproxy.New(t, server.Addr())
 	c := admin(t, server)
-	p := open(t, through(t, server.URL(), proxy), quick())
+	o := quick()
+	o.Lease = 15 * time.Second
+	p := open(t, through(t, server.URL(), proxy), o)
 	release(t, acquire(t, p.NewLock("warm")))
 	proxy.SetRoundTrip(20 * time.Millisecond)
 	proxy.SetHook(faultproxy.OnRequest("unlucky", faultproxy.ForwardThenCut))
@@ -100,7 +104,7 @@ func TestJointAnswerIsLost(t *testing.T) {
 		t.Error("no answer was lost")
 	}
 	proxy.SetHook(nil)
-	eventually(t, "all are free, before their leases have ended", 1500*time.Millisecond, func() bool {
+	eventually(t, "all are free, before their leases have ended", 5*time.Second, func() bool {
 		return len(c.Keys(context.Background(), "distlock:{unlucky*}").Val()) == 0
 	})
 }
