@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -142,9 +143,11 @@ func (f *File) Unlock() error {
 // The first call compares the inode that the path names with this one. Later
 // ones take a single fstat(2) as long as nobody has changed the file's inode:
 // the last unlink shows in the count of links at once, and a rename or a new
-// link in the time of change, to whose granularity (a few ms, on Linux before
-// 6.13) such a change may be overlooked here. A file system that counts in seconds is
-// asked for the name each time. The rename of a directory above
+// link in the time of change. Two changes within one tick of the file system's
+// clock bear the same time, so a time is relied upon only if it was older than a
+// tick when the path was compared: a later change has a later one. (With a file
+// server, that is so if its clock is not behind ours.) A file system that counts
+// in seconds is asked for the name each time. The rename of a directory above
 // does not show at all; see Named.
 func (f *File) Stands() error {
 	var st unix.Stat_t
@@ -157,12 +160,17 @@ func (f *File) Stands() error {
 	case f.named && st.Ctim == f.ctime && st.Ctim.Nsec != 0:
 		return nil
 	}
+	now := time.Now()
 	if err := f.Named(); err != nil {
 		return err
 	}
-	f.named, f.ctime = true, st.Ctim
+	f.named, f.ctime = now.Sub(time.Unix(st.Ctim.Unix())) > tick, st.Ctim
 	return nil
 }
+
+// tick is longer than the coarsest clock by which a kernel dates changes, except
+// for those that count in seconds: 10 ms, at 100 Hz.
+const tick = 20 * time.Millisecond
 
 // Named is Stands by a look at the path, whatever was seen before.
 func (f *File) Named() error {
