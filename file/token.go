@@ -10,7 +10,7 @@ import (
 // Tokens are drawn from a counter in the first page of the file, by whoever has
 // just locked it. What makes them grow whatever happens:
 //
-//   - The counter may only run up to a mark. The mark is set ahead by 1024 tokens
+//   - The counter may only run up to a mark. The mark is set ahead by many tokens
 //     at a time, after it was made durable; so a draw costs no I/O, and after a
 //     power failure, when the counter may be an old one, it goes on from the mark.
 //     That there was one is known by the boot id of the machine or, where there
@@ -26,8 +26,13 @@ import (
 //   - The first tokens of a new file rest on the clock and are not made durable,
 //     because a name that is used once should not cost a disk flush.
 
-// reserve is how many tokens are allotted at a time.
-const reserve = 1024
+// How many tokens are allotted at a time: few to begin with, because tokens that
+// names never use must not take the ledger ahead of the clock; and many to a file
+// that has used up its last ones, because an allotment costs a disk flush.
+const (
+	firstReserve = 1024
+	reserve      = 16384
+)
 
 // drawFor gives a claim of this file, or of a permit whose tokens this file has,
 // its token, and lists the holder. It fails with errReplaced or an error that
@@ -111,21 +116,25 @@ func (lf *lockfile) refill(c *claim) (token uint64, err error) {
 		}
 		var most uint64
 		var known bool
+		n := uint64(firstReserve)
 		err := lf.do(func() {
 			token = lf.next(c) // Another process may have been quicker.
 			known = p.Load(atMagic) == magic
+			if lf.intact() && p.Load(atNext) == p.Load(atMark) {
+				n = reserve
+			}
 			most = max(unseal(p.Load(atNext)), unseal(p.Load(atMark)), unseal(p.Load(atReserved)))
 		})
 		if err != nil || token != 0 {
 			return err
 		}
-		base, err := l.allot(max(most, lf.last), reserve)
+		base, err := l.allot(max(most, lf.last), n)
 		if err != nil {
 			return err
 		}
 		if err := lf.do(func() {
 			p.Store(atNext, seal(base))
-			p.Store(atReserved, seal(base+reserve))
+			p.Store(atReserved, seal(base+n))
 		}); err != nil {
 			return err
 		}
@@ -139,7 +148,7 @@ func (lf *lockfile) refill(c *claim) (token uint64, err error) {
 		}
 		lf.trusted = true
 		return lf.do(func() {
-			p.Store(atMark, seal(base+reserve))
+			p.Store(atMark, seal(base+n))
 			p.Store(atBoot, lf.p.boot)
 			p.Store(atMagic, magic)
 			token = lf.next(c)

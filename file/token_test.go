@@ -38,7 +38,7 @@ func TestTokensFollowEachOther(t *testing.T) {
 			l = q.NewLock("a")
 		}
 		token := next(t, l, last)
-		if i < reserve-1 && p.boot != 0 && token != last+1 { // Else each process has its own.
+		if i < firstReserve-1 && p.boot != 0 && token != last+1 { // Else each process has its own.
 			t.Fatalf("token %d follows token %d, in one allotment", token, last)
 		}
 		last = token
@@ -88,7 +88,7 @@ func TestTokensNeverGoBack(t *testing.T) {
 						last = next(t, of(q, kind), last)
 						last = next(t, of(provider(t, dir, nil), kind), last)
 					}
-					if most := clock() + 100*reserve; last > most {
+					if most := clock() + 100*firstReserve; last > most {
 						t.Errorf("the token ran far ahead, to %d; the clock is at %d", last, most)
 					}
 				})
@@ -147,7 +147,7 @@ func TestTokensAfterAPowerFailure(t *testing.T) {
 	p := provider(t, dir, nil)
 	path := mainPath(dir, core.KindLock, "a")
 	last := next(t, p.NewLock("a"), 0)
-	for range reserve { // So that the mark was set once more, and made durable.
+	for range firstReserve { // So that the mark was set once more, and made durable.
 		last = next(t, p.NewLock("a"), last)
 	}
 	durable, err := os.ReadFile(path)
@@ -176,7 +176,7 @@ func TestTokensWithoutABootID(t *testing.T) {
 		p.boot = 0
 		mark := last
 		last = next(t, p.NewLock("a"), last)
-		if last <= mark+reserve/2 && mark != 0 {
+		if last <= mark+firstReserve/2 && mark != 0 {
 			t.Errorf("token %d follows token %d although the machine may have been booted", last, mark)
 		}
 		if token := next(t, p.NewLock("a"), last); token != last+1 {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -160,17 +159,13 @@ func (f *File) Stands() error {
 	case f.named && st.Ctim == f.ctime && st.Ctim.Nsec != 0:
 		return nil
 	}
-	now := time.Now()
+	past := past(st.Ctim)
 	if err := f.Named(); err != nil {
 		return err
 	}
-	f.named, f.ctime = now.Sub(time.Unix(st.Ctim.Unix())) > tick, st.Ctim
+	f.named, f.ctime = past, st.Ctim
 	return nil
 }
-
-// tick is longer than the coarsest clock by which a kernel dates changes, except
-// for those that count in seconds: 10 ms, at 100 Hz.
-const tick = 20 * time.Millisecond
 
 // Named is Stands by a look at the path, whatever was seen before.
 func (f *File) Named() error {

@@ -58,8 +58,8 @@ var contests = []contest{
 		{"pgxpool, 256 connections", Bare, "Throughput", "pool-pairs/s"},
 	}},
 	{"postgres", "PostgreSQL: a hand-over", "p50, in µs" + lower, "%.0f", []source{
-		{"distlock", Ours, "HandOver", "hand-over-us"},
-		{"pg_advisory_lock", Bare, "HandOver", "bare-us"},
+		{"distlock", Ours, "HandOver/local", "hand-over-us"},
+		{"pg_advisory_lock", Bare, "HandOver/local", "bare-us"},
 	}},
 	{"file", "Files: a hand-over between processes", "p50, in µs" + lower, "%.0f", []source{
 		{"distlock", Ours, "Handover", "distlock-p50-µs"},
