@@ -83,5 +83,6 @@ func handOver(b *testing.B, url, direct string) {
 	b.ReportMetric(float64(by[half])/float64(one[half]), "bare/SELECT1")
 	b.ReportMetric(float64(handed[half])/float64(by[half]), "hand-over/bare")
 	b.ReportMetric(float64(handed[half])/1e3, "hand-over-us")
+	b.ReportMetric(float64(by[half])/1e3, "bare-us")
 	b.ReportMetric(float64(one[half])/1e3, "SELECT1-us")
 }
