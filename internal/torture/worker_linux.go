@@ -85,6 +85,9 @@ func (w *worker) fightAll() {
 	defer cancel()
 	var all sync.WaitGroup
 	for seat := w.first; seat < w.first+w.Seats; seat++ {
+		// From the beginning on, what this process says of its holds counts, and not
+		// how long it lived: it may be killed before a handle was first asked.
+		w.record.Assure(uint64(seat), 0)
 		all.Go(func() { w.fight(seat) })
 	}
 	all.Wait()
