@@ -75,7 +75,7 @@ fuzz: testenv ## Run the fuzz targets, each FOR a time or a number of executions
 	@$(TESTENV) -- bash internal/fuzz/run.sh $(FOR) '$(FUZZ)'
 
 .PHONY: chart
-chart: testenv ## Run the contests with peers, and draw docs/benchmarks.svg (about 5 minutes, on a quiet machine)
+chart: testenv ## Run the contests with peers, and draw docs/benchmarks.svg (about 10 minutes, on a quiet machine)
 	$(TESTENV) -- bash internal/bench/contests.sh | tee $(CACHE)/bench.txt
 	$(GO) run ./internal/bench/cmd/chart docs < $(CACHE)/bench.txt
 

@@ -27,7 +27,7 @@ import (
 )
 
 // chaosVar tells, in the environment, that this process is a worker, and
-// chaosForVar for how long the chaos lasts, 30 s by default.
+// chaosForVar for how long the chaos lasts, 60 s by default.
 const (
 	chaosVar    = "DISTLOCK_CHAOS_JOB"
 	chaosForVar = "DISTLOCK_CHAOS_FOR"
@@ -165,7 +165,7 @@ func stay(arena *judge.Arena, h core.Handle, kind core.Kind, seat int, shared bo
 // In the usual run, beside other tests, the gap may be longer: there it also
 // tells how long the machine makes a process wait.
 func TestChaos(t *testing.T) {
-	lasts, gap := 30*time.Second, 4*(chaosOptions().Lease+chaosOptions().Claim)
+	lasts, gap := 60*time.Second, 4*(chaosOptions().Lease+chaosOptions().Claim)
 	if text := os.Getenv(chaosForVar); text != "" {
 		var err error
 		if lasts, err = time.ParseDuration(text); err != nil {
