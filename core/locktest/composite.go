@@ -134,7 +134,7 @@ var compositeRules = []rule{
 				if err != nil {
 					t.Fatalf("AcquireAll failed: %v", err)
 				}
-				t.h.Lose(t.T, p, core.KindLock, lost)
+				t.loseHolds(p, core.KindLock, lost)
 				t.closed(h.Done(), "Done of several locks of which one was lost is closed")
 				t.lost(h)
 				t.matches("Release", h.Release(t.Context()), core.ErrLost)

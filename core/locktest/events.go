@@ -2,6 +2,9 @@ package locktest
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/distlock/distlock-go/core"
@@ -11,6 +14,8 @@ import (
 type events struct {
 	mu  sync.Mutex
 	all []core.Event
+
+	lossesMeant bool // by the case
 }
 
 // Observe implements core.Observer.
@@ -24,6 +29,27 @@ func (e *events) Observe(ctx context.Context, ev core.Event) {
 		default:
 		}
 	}
+}
+
+// expectLoss is called before holds are made to end: other holds of the same
+// provider may end with them.
+func (e *events) expectLoss() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.lossesMeant = true
+}
+
+// losses tells of holds that were lost although the case has not made them end.
+func (e *events) losses() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var text strings.Builder
+	for _, ev := range e.all {
+		if ev.Type == core.EventLost && !e.lossesMeant && !errors.Is(ev.Err, core.ErrClosed) {
+			fmt.Fprintf(&text, "\n\tLost by itself, after %v: the hold with the token %d on %s %q: %v", ev.Duration, ev.Token, ev.Kind, ev.Name, ev.Err)
+		}
+	}
+	return text.String()
 }
 
 // of returns the events about a name, of one type.

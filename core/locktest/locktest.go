@@ -121,7 +121,7 @@ func Run(t *testing.T, h Harness) {
 		h.Pause = 25 * time.Millisecond
 	}
 	h.tellsOfWaits = new(atomic.Bool)
-	if inParts(h) {
+	if inParts(t, h) {
 		runParts(t, h.Parallel)
 		return
 	}

@@ -18,9 +18,10 @@ const partVariable = "DISTLOCK_LOCKTEST_PART"
 
 // inParts reports whether the parts of the suite are to run in processes of their
 // own: not in such a process, and not if -run names cases within this test.
-func inParts(h Harness) bool {
+func inParts(t *testing.T, h Harness) bool {
 	_, part := os.LookupEnv(partVariable)
-	return h.Parallel > 1 && !part && !strings.Contains(flag.Lookup("test.run").Value.String(), "/")
+	named := strings.Count(flag.Lookup("test.run").Value.String(), "/") > strings.Count(t.Name(), "/")
+	return h.Parallel > 1 && !part && !named
 }
 
 // wanted reports whether this process runs a part.

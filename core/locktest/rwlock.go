@@ -235,7 +235,7 @@ var readerRules = []rule{
 			p, q, name := t.open(), t.open(), t.name()
 			r1, r2 := t.acquire(reader(p, name)), t.acquire(reader(p, name))
 			w := t.wait(writer(q, name))
-			t.h.Lose(t.T, p, core.KindRWLock, name)
+			t.loseHolds(p, core.KindRWLock, name)
 			for _, r := range []core.Handle{r1, r2} {
 				t.closed(r.Done(), "Done of a reader that was lost is closed")
 				t.lost(r)

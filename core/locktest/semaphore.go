@@ -276,7 +276,7 @@ var semaphoreRules = []rule{
 			p, q, name := t.open(), t.open(), t.name()
 			held := t.fill(p, p, name, 2)
 			w := t.wait(q.NewSemaphore(name, 2))
-			t.h.Lose(t.T, p, core.KindSemaphore, name)
+			t.loseHolds(p, core.KindSemaphore, name)
 			next := w.granted()
 			for _, h := range held {
 				t.closed(h.Done(), "Done of a permit that was lost is closed")

@@ -45,10 +45,17 @@ func (f *fill) free(ctx context.Context) {
 // mutex again. p holds it.
 func (t *trial) lose(p core.Provider, name string) {
 	t.Helper()
-	t.h.Lose(t.T, p, t.view.kind, name)
+	t.loseHolds(p, t.view.kind, name)
 	if f := t.taken[name]; f != nil {
 		f.retake(t)
 	}
+}
+
+// loseHolds is Harness.Lose.
+func (t *trial) loseHolds(p core.Provider, kind core.Kind, name string) {
+	t.Helper()
+	t.events.expectLoss()
+	t.h.Lose(t.T, p, kind, name)
 }
 
 // fill takes all permits, from two providers by turns.

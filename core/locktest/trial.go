@@ -31,13 +31,15 @@ type trial struct {
 	over bool // goroutines of a case that failed may still be about
 }
 
-// Errorf reports a failure, and the rule.
+// Errorf reports a failure, and the rule. It also tells which holds of the case were
+// lost by themselves, as leases are on a machine that stands still: what the rule says
+// of a hold does not hold for them.
 func (t *trial) Errorf(format string, args ...any) {
 	t.Helper()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.over {
-		t.T.Errorf("%s\n\tThe rule: %s", fmt.Sprintf(format, args...), t.rule.text)
+		t.T.Errorf("%s\n\tThe rule: %s%s", fmt.Sprintf(format, args...), t.rule.text, t.events.losses())
 	}
 }
 
