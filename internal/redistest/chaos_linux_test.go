@@ -7,11 +7,7 @@ import (
 	"flag"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -20,8 +16,8 @@ import (
 
 	"github.com/distlock/distlock-go/core"
 	"github.com/distlock/distlock-go/core/locktest"
+	"github.com/distlock/distlock-go/internal/chaos"
 	"github.com/distlock/distlock-go/internal/faultproxy"
-	"github.com/distlock/distlock-go/internal/judge"
 	"github.com/distlock/distlock-go/internal/testenv"
 	"github.com/distlock/distlock-go/redis"
 )
@@ -36,7 +32,6 @@ const (
 const (
 	chaosProcesses = 6
 	chaosSeats     = 10 // goroutines of each process, for each primitive
-	chaosPermits   = 3
 )
 
 // A job is what one worker does.
@@ -44,10 +39,8 @@ type job struct {
 	Addr   string // of the proxy
 	Dir    string // of the arenas
 	First  int    // the process's first seat
-	Unwise bool   // the negative control: enter without the lock
+	Unwise bool   // the negative control
 }
-
-var chaosKinds = []core.Kind{core.KindLock, core.KindRWLock, core.KindSemaphore}
 
 func TestMain(m *testing.M) {
 	logging.Disable() // The driver writes to stderr when a server is gone, as most are here.
@@ -81,81 +74,25 @@ func (j job) work() error {
 	if err != nil {
 		return err
 	}
-	var all sync.WaitGroup
-	for _, kind := range chaosKinds {
-		arena, err := judge.OpenArena(filepath.Join(j.Dir, string(kind)))
-		if err != nil {
-			return err
-		}
-		for seat := j.First; seat < j.First+chaosSeats; seat++ {
-			all.Go(func() { j.fight(p, kind, arena, seat) })
-		}
+	fight := chaos.Fight{
+		Dir: j.Dir, First: j.First, Seats: chaosSeats, Permits: 3, Unwise: j.Unwise,
+		Patience: func() time.Duration { return 5*time.Millisecond + rand.N(4*time.Second) },
+		Stay:     chaosStay,
+		Look:     50 * time.Microsecond,
 	}
-	all.Wait()
-	return p.Close()
+	if j.Unwise {
+		fight.Patience = func() time.Duration { return 5*time.Millisecond + rand.N(50*time.Millisecond) }
+	}
+	return errors.Join(fight.Run(p), p.Close())
 }
 
-func (j job) fight(p *redis.Provider, kind core.Kind, arena *judge.Arena, seat int) {
-	locks := []core.Lock{p.NewLock("chaos")}
-	limit := 1
-	switch kind {
-	case core.KindRWLock:
-		rw := p.NewRWLock("chaos")
-		locks = []core.Lock{core.Writer(rw), core.Reader(rw), core.Reader(rw)}
-	case core.KindSemaphore:
-		locks, limit = []core.Lock{p.NewSemaphore("chaos", chaosPermits)}, chaosPermits
-	}
-	for arena.Stop.Load() == 0 {
-		i := rand.IntN(len(locks))
-		patience := 5*time.Millisecond + rand.N(4*time.Second)
-		if j.Unwise {
-			patience = 5*time.Millisecond + rand.N(50*time.Millisecond)
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		h, err := locks[i].Acquire(ctx)
-		cancel()
-		switch {
-		case err == nil:
-			stay(arena, h, kind, seat, i > 0, limit)
-		case j.Unwise && rand.IntN(2) == 0:
-			arena.Enter(seat, i > 0, limit)
-			arena.Answer(seat, 0, func() bool { return true })
-			time.Sleep(time.Millisecond)
-			arena.Answer(seat, 0, func() bool { return true })
-			arena.Leave(seat)
-		case !errors.Is(err, core.ErrNotAcquired) && !errors.Is(err, context.DeadlineExceeded):
-			arena.Failed.Add(err)
-		}
-	}
-}
-
-// stay is a critical section of about a millisecond, and now and then of more
-// than a third of the lease.
-func stay(arena *judge.Arena, h core.Handle, kind core.Kind, seat int, shared bool, limit int) {
-	next := arena.Cases.Load()
-	arena.Enter(seat, shared, limit)
-	if fresh := arena.Draw(h.Token(), shared); !fresh && kind != core.KindSemaphore && h.Err() == nil {
-		arena.Behind.Add(1)
-	}
-	held := func() bool { return h.Err() == nil }
-	end := time.Now().Add(rand.N(2 * time.Millisecond))
+// chaosStay is about a millisecond, and now and then more than a third of the lease.
+func chaosStay() time.Duration {
+	d := rand.N(2 * time.Millisecond)
 	if rand.IntN(500) == 0 {
-		end = end.Add(1200 * time.Millisecond)
+		d += 1200 * time.Millisecond
 	}
-	for time.Now().Before(end) {
-		next = arena.Answer(seat, next, held)
-		time.Sleep(50 * time.Microsecond)
-	}
-	next = arena.Answer(seat, next, held)
-	arena.Leave(seat)
-	arena.Answer(seat, next, held)
-	arena.Holds.Add(1)
-	if !held() {
-		arena.Losses.Add(1)
-	}
-	if err := h.Release(context.Background()); err != nil && !errors.Is(err, core.ErrLost) {
-		arena.Failed.Add(err)
-	}
+	return d
 }
 
 // A third of all messages is lost, every subscription is killed again and again,
@@ -175,117 +112,97 @@ func TestChaos(t *testing.T) {
 	} else if testing.Short() {
 		lasts = 10 * time.Second
 	}
-	c := newChaos(t, false)
-	c.rage(func() bool { return c.age() > lasts })
-	c.stop()
-	for kind, a := range c.arenas {
-		bad, _, _ := a.Verdict()
-		if bad > 0 || a.Behind.Load() > 0 || a.Failed.Count() > 0 {
+	s := newStorm(t, false)
+	s.rage(func() bool { return s.age() > lasts })
+	s.stop()
+	for _, kind := range chaos.Kinds {
+		if _, _, bad := s.crew.Verdict(kind); bad {
 			t.Errorf("%s: see above", kind)
 		}
-		if a.Holds.Load() == 0 {
+		if s.crew.Arenas[kind].Holds.Load() == 0 {
 			t.Errorf("%s: nobody ever got in", kind)
 		}
-		if c.gaps[kind] > gap {
-			t.Errorf("%s: nobody got in for %v; the limit is %v", kind, c.gaps[kind], gap)
+		if s.gaps[kind] > gap {
+			t.Errorf("%s: nobody got in for %v; the limit is %v", kind, s.gaps[kind], gap)
 		}
 	}
 }
 
 // The detector finds those who enter without the lock, of every kind.
 func TestChaosDetectorBites(t *testing.T) {
-	c := newChaos(t, true)
-	c.rage(func() bool {
-		for _, a := range c.arenas {
-			if bad, _, _ := a.Verdict(); bad == 0 {
-				return c.age() > time.Minute
-			}
-		}
-		return true
-	})
-	c.stop()
-	for kind, a := range c.arenas {
-		if bad, _, _ := a.Verdict(); bad == 0 {
-			t.Errorf("%s: workers entered without the lock, and nothing was found", kind)
-		}
+	s := newStorm(t, true)
+	s.rage(func() bool { return s.age() > time.Minute || len(s.unfound()) == 0 })
+	s.stop()
+	for _, kind := range s.unfound() {
+		t.Errorf("%s: workers entered without the lock, and nothing was found", kind)
 	}
 }
 
-// chaos is one server behind a proxy, the workers, and what is known of them.
-type chaos struct {
-	t       *testing.T
-	unwise  bool
-	began   time.Time
-	admin   *goredis.Client
-	eye     *redis.Provider // sees who holds, past the proxy
-	proxy   *faultproxy.Proxy
-	dir     string
-	arenas  map[core.Kind]*judge.Arena
-	workers []*exec.Cmd
+// A storm is one server behind a proxy, the workers, and what is known of them.
+type storm struct {
+	t     *testing.T
+	began time.Time
+	admin *goredis.Client
+	eye   *redis.Provider // sees who holds, past the proxy
+	crew  *chaos.Crew
 
 	seen, dropped atomic.Int64 // messages
-	kills, cuts   int
+	cuts          int
 
 	holds    map[core.Kind]uint64
 	progress map[core.Kind]time.Time // when somebody got in last, or died inside
 	gaps     map[core.Kind]time.Duration
 }
 
-func newChaos(t *testing.T, unwise bool) *chaos {
+func newStorm(t *testing.T, unwise bool) *storm {
 	server := start(t, testenv.RedisConfig{})
-	c := &chaos{
-		t: t, unwise: unwise, began: time.Now(), admin: admin(t, server), eye: open(t, server.URL(), &redis.Options{Timeout: 30 * time.Second}),
-		proxy: faultproxy.New(t, server.Addr()), dir: t.TempDir(), workers: make([]*exec.Cmd, chaosProcesses),
-		arenas: make(map[core.Kind]*judge.Arena), holds: make(map[core.Kind]uint64),
-		progress: make(map[core.Kind]time.Time), gaps: make(map[core.Kind]time.Duration),
+	s := &storm{
+		t: t, began: time.Now(), admin: admin(t, server),
+		eye:   open(t, server.URL(), &redis.Options{Timeout: 30 * time.Second}),
+		holds: make(map[core.Kind]uint64), progress: make(map[core.Kind]time.Time), gaps: make(map[core.Kind]time.Duration),
 	}
-	c.proxy.SetHook(func(e faultproxy.Event) faultproxy.Action {
+	proxy := faultproxy.New(t, server.Addr())
+	proxy.SetHook(func(e faultproxy.Event) faultproxy.Action {
 		if e.Direction == faultproxy.Down {
-			drop(e.Data, &c.seen, &c.dropped)
+			drop(e.Data, &s.seen, &s.dropped)
 		}
 		return faultproxy.Forward
 	})
-	for _, kind := range chaosKinds {
-		var err error
-		if c.arenas[kind], err = judge.OpenArena(filepath.Join(c.dir, string(kind))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for i := range c.workers {
-		c.start(i)
-	}
-	return c
+	dir := t.TempDir()
+	s.crew = chaos.NewCrew(t, dir, chaosProcesses, chaosSeats, func(i int) []string {
+		text, _ := json.Marshal(job{Addr: proxy.Addr(), Dir: dir, First: i * chaosSeats, Unwise: unwise})
+		return []string{chaosVar + "=" + string(text)}
+	})
+	return s
 }
 
-func (c *chaos) age() time.Duration { return time.Since(c.began) }
+func (s *storm) age() time.Duration { return time.Since(s.began) }
 
-func (c *chaos) start(i int) {
-	text, _ := json.Marshal(job{Addr: c.proxy.Addr(), Dir: c.dir, First: i * chaosSeats, Unwise: c.unwise})
-	cmd := exec.Command(os.Args[0], "-test.run=^$")
-	cmd.Env = append(os.Environ(), chaosVar+"="+string(text))
-	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		c.t.Fatal(err)
+// unfound are the kinds of which the judge has found nothing yet.
+func (s *storm) unfound() (kinds []core.Kind) {
+	for _, kind := range chaos.Kinds {
+		if _, overlaps, _ := s.crew.Verdict(kind); overlaps == 0 {
+			kinds = append(kinds, kind)
+		}
 	}
-	c.workers[i] = cmd
+	return kinds
 }
 
 // rage goes on until enough says so.
-func (c *chaos) rage(enough func() bool) {
+func (s *storm) rage(enough func() bool) {
 	nextCut, nextKill, nextLook := 700*time.Millisecond, 1500*time.Millisecond, time.Second
 	for {
-		age := c.age()
+		age := s.age()
 		if age > nextCut {
-			c.admin.ClientKillByFilter(context.Background(), "TYPE", "pubsub")
+			s.admin.ClientKillByFilter(context.Background(), "TYPE", "pubsub")
 			nextCut = age + 700*time.Millisecond
-			c.cuts++
+			s.cuts++
 		}
 		if age > nextKill {
-			c.kill(rand.IntN(len(c.workers)))
+			s.crew.Kill(rand.IntN(s.crew.Size()), s.mourn)
 			nextKill = age + 1500*time.Millisecond
 		}
-		c.watch()
+		s.watch()
 		if age > nextLook {
 			if enough() {
 				return
@@ -296,39 +213,17 @@ func (c *chaos) rage(enough func() bool) {
 	}
 }
 
-// kill kills a worker, and starts another one in its place.
-func (c *chaos) kill(i int) {
-	w := c.workers[i]
-	var done []func()
-	for _, a := range c.arenas {
-		done = append(done, a.Dooming())
-	}
-	if err := w.Process.Kill(); err != nil {
-		c.t.Errorf("a worker has died by itself: %v", err)
-	}
-	_ = w.Wait()
-	for _, a := range c.arenas {
-		a.Kill(uint64(1<<chaosSeats-1) << (i * chaosSeats))
-	}
-	for _, d := range done {
-		d()
-	}
-	c.kills++
-	c.mourn(w.Process.Pid)
-	c.start(i)
-}
-
 // mourn takes in that a worker has died. What it held is nobody's from now on,
 // for as long as its lease, or its claim, lasts.
-func (c *chaos) mourn(pid int) {
-	all, err := c.eye.Inspect(context.Background(), "chaos")
+func (s *storm) mourn(pid int) {
+	all, err := s.eye.Inspect(context.Background(), "chaos")
 	if err != nil {
-		c.t.Errorf("Inspect: %v", err)
+		s.t.Errorf("Inspect: %v", err)
 	}
 	for _, st := range all {
 		for _, h := range st.Holders {
 			if h.Owner.PID == pid {
-				c.progress[st.Kind] = time.Now()
+				s.progress[st.Kind] = time.Now()
 			}
 		}
 	}
@@ -336,33 +231,24 @@ func (c *chaos) mourn(pid int) {
 
 // watch notes who made progress, and for how long nobody did. The time until the
 // first one got in is that of the start.
-func (c *chaos) watch() {
-	for kind, a := range c.arenas {
+func (s *storm) watch() {
+	for kind, a := range s.crew.Arenas {
 		now := time.Now()
-		if n := a.Holds.Load(); n != c.holds[kind] {
-			c.holds[kind], c.progress[kind] = n, now
-		} else if since := c.progress[kind]; !since.IsZero() {
-			c.gaps[kind] = max(c.gaps[kind], now.Sub(since))
+		if n := a.Holds.Load(); n != s.holds[kind] {
+			s.holds[kind], s.progress[kind] = n, now
+		} else if since := s.progress[kind]; !since.IsZero() {
+			s.gaps[kind] = max(s.gaps[kind], now.Sub(since))
 		}
 	}
 }
 
 // stop ends the workers and tells what happened.
-func (c *chaos) stop() {
-	for _, a := range c.arenas {
-		a.Stop.Store(1)
-	}
-	for i, w := range c.workers {
-		timer := time.AfterFunc(time.Minute, func() { _ = w.Process.Signal(syscall.SIGQUIT) })
-		if err := w.Wait(); err != nil {
-			c.t.Errorf("worker %d: %v", i, err)
-		}
-		timer.Stop()
-	}
-	for kind, a := range c.arenas {
-		bad, explained, open := a.Verdict()
-		c.t.Logf("%s: %d holds, %d lost; %d kills, %d cuts, %d of %d messages dropped; overlaps: %d unexplained, %d explained by a loss, %d open; %d token regressions; %d failures %s; longest gap %v",
-			kind, a.Holds.Load(), a.Losses.Load(), c.kills, c.cuts, c.dropped.Load(), c.seen.Load(), bad, explained, open, a.Behind.Load(), a.Failed.Count(), a.Failed.First(), c.gaps[kind])
+func (s *storm) stop() {
+	s.crew.End()
+	s.t.Logf("%d kills, %d cuts, %d of %d messages dropped", s.crew.Kills, s.cuts, s.dropped.Load(), s.seen.Load())
+	for _, kind := range chaos.Kinds {
+		text, _, _ := s.crew.Verdict(kind)
+		s.t.Logf("%s; longest gap %v", text, s.gaps[kind])
 	}
 }
 
