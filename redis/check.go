@@ -123,7 +123,7 @@ func (r *Report) examine(ctx context.Context, c *goredis.Client, clustered bool)
 		r.Version = "valkey " + fields["valkey_version"]
 	}
 	if tooOld(fields["redis_version"]) {
-		r.warn("the version %s is older than 6.2, with which this is tested", r.Version)
+		r.warn("the version %s is older than 6.0, with which this is tested", r.Version)
 	}
 	if role := fields["role"]; role != "" && role != "master" {
 		r.warn("the server is a %s: it refuses locks; connect to the master, through Sentinel or the cluster", role)
@@ -149,15 +149,11 @@ func (r *Report) warn(format string, args ...any) {
 	r.Warnings = append(r.Warnings, p)
 }
 
-// tooOld reports whether a version is below 6.2.
+// tooOld reports whether a version is below 6.0, which is the first with ACLs.
 func tooOld(version string) bool {
-	f := strings.Split(version, ".")
-	major, err := strconv.Atoi(f[0])
-	if err != nil || len(f) < 2 {
-		return false
-	}
-	minor, _ := strconv.Atoi(f[1])
-	return major < 6 || major == 6 && minor < 2
+	major, _, _ := strings.Cut(version, ".")
+	n, err := strconv.Atoi(major)
+	return err == nil && n < 6
 }
 
 // listens sends a message to ourselves.

@@ -1,6 +1,6 @@
 // Package redis keeps locks, reader-writer locks and semaphores in Redis or
 // Valkey: on one server, on a master and its replicas under Sentinel, or in a
-// cluster. It needs Redis 6.2 or later.
+// cluster. It needs Redis 6.0 or later.
 //
 //	p, err := redis.Open(ctx, "redis://localhost:6379", nil)
 //	if err != nil {
@@ -56,4 +56,11 @@
 //
 // [ACL] returns the rights of a user that can do all of this and nothing else.
 // Without those for channels, waiters poll, and are told so by an event.
+//
+// # Logs
+//
+// This package writes none; [core.Observer] is told what one would say. The driver
+// does write to the standard error when a connection fails, for all clients of a
+// program alike: its SetLogger, or Disable of its package logging, is the program's
+// to call.
 package redis
