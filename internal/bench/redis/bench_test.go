@@ -17,7 +17,6 @@ import (
 
 	"github.com/distlock/distlock-go/internal/faultproxy"
 	"github.com/distlock/distlock-go/internal/testenv"
-	"github.com/distlock/distlock-go/redis"
 )
 
 // BenchmarkPair is one acquire and release that meet nobody, by a caller whose
@@ -32,8 +31,7 @@ func BenchmarkPair(b *testing.B) {
 }
 
 func pair(b *testing.B, ctx context.Context, server *testenv.Redis) {
-	our, plain := newOurs(b, server.Addr()), newBare(b, server.Addr())
-	defer our.Close()
+	our, plain := open(b, server.Addr(), newOurs), open(b, server.Addr(), newBare)
 	one := func(l locker) time.Duration {
 		start := time.Now()
 		unlock, err := l.lock(ctx, "pair")
@@ -103,8 +101,7 @@ func BenchmarkDistinct(b *testing.B) {
 	defer c.Close()
 	for _, peer := range lockers {
 		b.Run(peer.name, func(b *testing.B) {
-			l := peer.open(b, server.Addr())
-			defer l.Close()
+			l := open(b, server.Addr(), peer.open)
 			var wg sync.WaitGroup
 			var left atomic.Int64
 			left.Store(int64(b.N))
@@ -142,9 +139,7 @@ func BenchmarkHandOver(b *testing.B) {
 	proxy.SetRoundTrip(roundTrip)
 	for _, peer := range lockers {
 		b.Run(peer.name, func(b *testing.B) {
-			sides := []locker{peer.open(b, proxy.Addr()), peer.open(b, proxy.Addr())}
-			defer sides[0].Close()
-			defer sides[1].Close()
+			sides := []locker{open(b, proxy.Addr(), peer.open), open(b, proxy.Addr(), peer.open)}
 			ctx := context.Background()
 			unlock, err := sides[0].lock(ctx, "hand-over")
 			if err != nil {
@@ -178,76 +173,6 @@ func BenchmarkHandOver(b *testing.B) {
 	}
 }
 
-// BenchmarkContended is 8 programs of 8 callers each on one name, which hold it
-// for 1 ms, for 10 s.
-func BenchmarkContended(b *testing.B) {
-	const programs, callers, hold, lasts = 8, 8, time.Millisecond, 10 * time.Second
-	server := testenv.NewRedis(b, testenv.RedisConfig{})
-	for _, peer := range lockers {
-		b.Run(peer.name, func(b *testing.B) {
-			for b.Loop() {
-				ctx, cancel := context.WithCancel(context.Background())
-				var wg sync.WaitGroup
-				counts := make([]int, programs*callers)
-				waits := make([][]time.Duration, programs*callers)
-				var holds atomic.Int64 // ns, with what the machine adds to a sleep
-				for p := range programs {
-					l := peer.open(b, server.Addr())
-					defer l.Close()
-					for c := range callers {
-						i := p*callers + c
-						wg.Go(func() {
-							for ctx.Err() == nil {
-								start := time.Now()
-								unlock, err := l.lock(ctx, "contended "+peer.name)
-								if err != nil {
-									return
-								}
-								waits[i] = append(waits[i], time.Since(start))
-								counts[i]++
-								held := time.Now()
-								time.Sleep(hold)
-								holds.Add(int64(time.Since(held)))
-								_ = unlock()
-							}
-						})
-					}
-				}
-				time.Sleep(lasts)
-				cancel()
-				wg.Wait()
-				var all []time.Duration
-				total := 0
-				for i, n := range counts {
-					total += n
-					all = append(all, waits[i]...)
-				}
-				ideal := time.Duration(programs*callers) * (time.Duration(holds.Load()/int64(total)) + 2*bareTrip(b, server.Addr()))
-				b.ReportMetric(0, "ns/op")
-				b.ReportMetric(float64(total)/lasts.Seconds(), "acquisitions/s")
-				b.ReportMetric(float64(slices.Max(counts)), "most")
-				b.ReportMetric(float64(slices.Min(counts)), "least")
-				b.ReportMetric(float64(slices.Max(counts))/float64(max(1, slices.Min(counts))), "most/least")
-				b.ReportMetric(float64(percentile(all, 99).Milliseconds()), "p99-ms")
-				b.ReportMetric(float64(slices.Max(all).Milliseconds()), "max-ms")
-				b.ReportMetric(float64(percentile(all, 99))/float64(ideal), "p99/ideal")
-			}
-		})
-	}
-}
-
-// bareTrip is the median of a PING.
-func bareTrip(tb testing.TB, addr string) time.Duration {
-	c := client(tb, addr)
-	var took []time.Duration
-	for range 200 {
-		start := time.Now()
-		c.Ping(context.Background())
-		took = append(took, time.Since(start))
-	}
-	return median(took)
-}
-
 // BenchmarkIdleWaiters is 500 waiters of 10 programs for one lock, for 30 s.
 func BenchmarkIdleWaiters(b *testing.B) {
 	const programs, each, lasts = 10, 50, 30 * time.Second
@@ -257,23 +182,14 @@ func BenchmarkIdleWaiters(b *testing.B) {
 	for b.Loop() {
 		ctx, cancel := context.WithCancel(context.Background())
 		var wg sync.WaitGroup
-		holder, err := redis.New(client(b, server.Addr()), nil)
+		release, err := open(b, server.Addr(), newOurs).lock(ctx, "idle")
 		if err != nil {
 			b.Fatal(err)
 		}
-		h, err := holder.NewLock("idle").Acquire(ctx)
-		if err != nil {
-			b.Fatal(err)
-		}
-		var providers []*redis.Provider
 		for range programs {
-			p, err := redis.New(client(b, server.Addr()), nil)
-			if err != nil {
-				b.Fatal(err)
-			}
-			providers = append(providers, p)
+			l := open(b, server.Addr(), newOurs)
 			for range each {
-				wg.Go(func() { _, _ = p.NewLock("idle").Acquire(ctx) })
+				wg.Go(func() { _, _ = l.lock(ctx, "idle") })
 			}
 		}
 		for c.ZCard(ctx, "distlock:{idle}:q").Val() < programs*each {
@@ -293,10 +209,7 @@ func BenchmarkIdleWaiters(b *testing.B) {
 			time.Sleep(time.Millisecond)
 		}
 		b.ReportMetric(float64(time.Since(start).Microseconds())/1e3, "queue-empty-ms")
-		_ = h.Release(context.Background())
-		for _, p := range append(providers, holder) {
-			_ = p.Close()
-		}
+		_ = release()
 	}
 }
 

@@ -26,33 +26,48 @@ type locker interface {
 	Close() error
 }
 
-// lockers are the peers, each as its documentation advises it to be used.
-var lockers = []struct {
+// A peer is a library that gives lockers.
+type peer struct {
 	name string
-	open func(testing.TB, string) locker
-}{
+	open func(addr string) (locker, error)
+}
+
+// lockers are the peers, each as its documentation advises it to be used.
+var lockers = []peer{
 	{"distlock", newOurs},
 	{"rueidislock", newRueidis},
 	{"redsync", newRedsync},
 	{"redislock", newRedislock},
 }
 
-// client has room for 64 callers, as a server program would give it.
-func client(tb testing.TB, addr string) *goredis.Client {
-	c := goredis.NewClient(&goredis.Options{Addr: addr, PoolSize: 64})
-	tb.Cleanup(func() { _ = c.Close() })
-	return c
-}
-
-type ours struct{ *redis.Provider }
-
-func newOurs(tb testing.TB, addr string) locker {
-	p, err := redis.New(client(tb, addr), nil)
+// open opens one of them for as long as a test lasts.
+func open(tb testing.TB, addr string, how func(string) (locker, error)) locker {
+	tb.Helper()
+	l, err := how(addr)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return ours{p}
+	tb.Cleanup(func() { _ = l.Close() })
+	return l
 }
+
+// client has room for 64 callers, as a server program would give it.
+func client(addr string) *goredis.Client {
+	return goredis.NewClient(&goredis.Options{Addr: addr, PoolSize: 64})
+}
+
+type ours struct {
+	*redis.Provider
+	c *goredis.Client
+}
+
+func newOurs(addr string) (locker, error) {
+	c := client(addr)
+	p, err := redis.New(c, nil)
+	return ours{p, c}, err
+}
+
+func (o ours) Close() error { return errors.Join(o.Provider.Close(), o.c.Close()) }
 
 func (o ours) lock(ctx context.Context, name string) (func() error, error) {
 	h, err := o.NewLock(name).Acquire(ctx)
@@ -66,15 +81,12 @@ type rueidisLocker struct{ rueidislock.Locker }
 
 // newRueidis takes one key per lock: that is what a single server needs, and it
 // is the faster setting.
-func newRueidis(tb testing.TB, addr string) locker {
+func newRueidis(addr string) (locker, error) {
 	l, err := rueidislock.NewLocker(rueidislock.LockerOption{
 		ClientOption: rueidis.ClientOption{InitAddress: []string{addr}},
 		KeyMajority:  1, KeyValidity: 15 * time.Second, TryNextAfter: time.Second,
 	})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return rueidisLocker{l}
+	return rueidisLocker{l}, err
 }
 
 func (l rueidisLocker) lock(ctx context.Context, name string) (func() error, error) {
@@ -84,10 +96,14 @@ func (l rueidisLocker) lock(ctx context.Context, name string) (func() error, err
 
 func (l rueidisLocker) Close() error { l.Locker.Close(); return nil }
 
-type redsyncLocker struct{ *redsync.Redsync }
+type redsyncLocker struct {
+	*redsync.Redsync
+	c *goredis.Client
+}
 
-func newRedsync(tb testing.TB, addr string) locker {
-	return redsyncLocker{redsync.New(redsyncredis.NewPool(client(tb, addr)))}
+func newRedsync(addr string) (locker, error) {
+	c := client(addr)
+	return redsyncLocker{redsync.New(redsyncredis.NewPool(c)), c}, nil
 }
 
 func (l redsyncLocker) lock(ctx context.Context, name string) (func() error, error) {
@@ -98,12 +114,16 @@ func (l redsyncLocker) lock(ctx context.Context, name string) (func() error, err
 	return func() error { _, err := m.UnlockContext(ctx); return err }, nil
 }
 
-func (redsyncLocker) Close() error { return nil }
+func (l redsyncLocker) Close() error { return l.c.Close() }
 
-type redislockLocker struct{ *redislock.Client }
+type redislockLocker struct {
+	*redislock.Client
+	c *goredis.Client
+}
 
-func newRedislock(tb testing.TB, addr string) locker {
-	return redislockLocker{redislock.New(client(tb, addr))}
+func newRedislock(addr string) (locker, error) {
+	c := client(addr)
+	return redislockLocker{redislock.New(c), c}, nil
 }
 
 func (l redislockLocker) lock(ctx context.Context, name string) (func() error, error) {
@@ -116,7 +136,7 @@ func (l redislockLocker) lock(ctx context.Context, name string) (func() error, e
 	return func() error { defer cancel(); return held.Release(ctx) }, nil
 }
 
-func (redislockLocker) Close() error { return nil }
+func (l redislockLocker) Close() error { return l.c.Close() }
 
 // bare is the protocol with nothing around it: no queue, no token, no lease that
 // is renewed, no attempt that is given back.
@@ -124,7 +144,7 @@ type bare struct{ c *goredis.Client }
 
 var compareAndDelete = goredis.NewScript(`if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`)
 
-func newBare(tb testing.TB, addr string) locker { return bare{client(tb, addr)} }
+func newBare(addr string) (locker, error) { return bare{client(addr)}, nil }
 
 func (b bare) lock(ctx context.Context, name string) (func() error, error) {
 	var id [16]byte
@@ -137,4 +157,4 @@ func (b bare) lock(ctx context.Context, name string) (func() error, error) {
 	return func() error { return compareAndDelete.Run(ctx, b.c, []string{name}, token).Err() }, err
 }
 
-func (bare) Close() error { return nil }
+func (b bare) Close() error { return b.c.Close() }
