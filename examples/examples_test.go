@@ -112,6 +112,19 @@ func TestExamples(t *testing.T) {
 			})
 		}
 	}
+	if server := os.Getenv("DISTLOCK_TEST_REDIS"); server != "" {
+		t.Run("redis", func(t *testing.T) {
+			want := "held by SET NX keeps us out: true\nheld by us keeps SET NX out: true\nthe holder was told of the break: true\nthe late write was refused: true\n"
+			args := []string{server}
+			if nodes := strings.Split(os.Getenv("DISTLOCK_TEST_REDIS_NODES"), ","); len(nodes) > 2 {
+				args = append(args, nodes[0], nodes[1], "127.0.0.1:1") // One is down.
+				want += "held on a majority of 3 servers, of which 2 are up\n"
+			}
+			if got := output(t, "", program("redis"), args...); got != want {
+				t.Errorf("it printed %q, and not %q", got, want)
+			}
+		})
+	}
 	for backend, url := range backends {
 		if url == "" {
 			url = "mem:"
