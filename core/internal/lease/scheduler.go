@@ -280,14 +280,17 @@ type attempt struct {
 // renew sends one attempt for a batch and takes in the answers.
 func (s *Scheduler) renew(batch []attempt) {
 	defer s.wg.Done()
+	batch, sent := s.standing(batch)
 	holders := make([]Holder, len(batch))
 	for i, a := range batch {
 		holders[i] = a.holder
 	}
-	sent := s.cfg.Clock.Read() // Before the request: a delay shortens the lease, never lengthens it.
-	ctx, cancel := context.WithTimeout(s.ctx, s.cfg.Term/4)
-	errs := s.cfg.Renew(ctx, holders)
-	cancel()
+	var errs []error
+	if len(batch) > 0 {
+		ctx, cancel := context.WithTimeout(s.ctx, s.cfg.Term/4)
+		errs = s.cfg.Renew(ctx, holders)
+		cancel()
+	}
 
 	s.mu.Lock()
 	s.batches--
@@ -316,6 +319,36 @@ func (s *Scheduler) renew(batch []attempt) {
 	for i, a := range answered {
 		a.holder.Renewed(a.late, errs[i])
 	}
+}
+
+// standing returns those of a batch that are still to be renewed, and the moment
+// from which their renewal counts: before the request, so that a delay shortens the
+// lease and never lengthens it.
+//
+// The process may have been stopped since the batch was picked. What has ended
+// meanwhile, or was removed, is not renewed: a server that was late may have kept the
+// lease for longer than was asked, and would bring to life what its holder, woken,
+// must take for lost, and perhaps has.
+func (s *Scheduler) standing(batch []attempt) ([]attempt, Moment) {
+	s.mu.Lock()
+	now := s.cfg.Clock.Read()
+	var lost []*Entry
+	kept := batch[:0]
+	for _, a := range batch {
+		switch {
+		case a.index < 0:
+		case a.deadline.Passed(now):
+			heap.Remove(&s.heap, a.index)
+			lost = append(lost, a.Entry)
+		default:
+			kept = append(kept, a)
+		}
+	}
+	s.mu.Unlock()
+	for _, e := range lost {
+		e.holder.Lost(e.cause())
+	}
+	return kept, now
 }
 
 // answer takes in what came of an attempt that was sent then.
