@@ -17,7 +17,7 @@ func ACL(prefix string, cluster bool) []string {
 	}
 	commands := []string{
 		"eval", "evalsha", "script|load", // the protocol
-		"get", "set", "del", "exists", "pexpire", "pttl", // a Lock, and who a provider is
+		"get", "mget", "set", "del", "exists", "pexpire", "pttl", // a Lock, and who a provider is
 		"zadd", "zrem", "zcard", "zcount", "zscore", "zrank", "zrange", "zrangebyscore", // holders and queues
 		"hget", "hset", "hdel", "time",
 		"publish", "subscribe", "unsubscribe", // hand-over

@@ -19,18 +19,29 @@ type call struct {
 	key    string   // routes a plain command
 	guard  int      // 1 + the index in args of the last time at which to execute; 0: none
 	acks   bool     // wait for replicas on the same connection
+	form   form     // how it can be a part of a joint call
+	token  *string  // then, instead of args: its token
+	record *string  // and, of an acquire, its record
 	parts  []*call  // that this one carries out jointly
+	full   []any    // then: the whole command, to be filled in
 
 	node     *node     // that it went to
 	sent     time.Time // before the request was written
 	back     time.Time // after the reply was read
+	until    string    // the last time at which to execute, if guard says that there is one
 	cmd      command   // the command, if it was sent by itself
 	value    any       // the reply
 	err      error     // of the command
 	repeated bool      // carried out in part before
+	noted    bool      // the server's time in the reply has been taken in
 	replicas int64     // that have what the call wrote, if acks
 	acksErr  error
 	done     chan struct{} // closed when the above is set
+
+	// A call that is used again has one waiter at a time, and a channel of capacity
+	// 1 that receives instead of being closed.
+	reused bool
+	over   bool // the waiter has received
 
 	closing <-chan struct{} // closed when the provider is
 }
@@ -45,6 +56,25 @@ func (command) NoRetry() bool { return true }
 
 func (p *Provider) script(s *script, keys []string, args ...any) *call {
 	return &call{script: s, keys: keys, args: args, done: make(chan struct{}), closing: p.closing}
+}
+
+// borrow is script for a call that its caller alone waits for, and gives back by
+// reuse.
+func (p *Provider) borrow(s *script, keys []string) *call {
+	c, _ := p.calls.Get().(*call)
+	if c == nil {
+		c = &call{done: make(chan struct{}, 1), reused: true, closing: p.closing}
+	}
+	c.script, c.keys = s, keys
+	return c
+}
+
+// reuse takes a call back that is done and of which nothing is needed any more.
+func (p *Provider) reuse(c *call) {
+	if c.over {
+		*c = call{done: c.done, reused: true, closing: c.closing}
+		p.calls.Put(c)
+	}
 }
 
 func (p *Provider) plain(key string, args ...any) *call {
@@ -65,19 +95,53 @@ func (c *call) prepare(ctx context.Context, source bool) command {
 		c.cmd = command{goredis.NewCmd(ctx, c.args...)}
 		return c.cmd
 	}
-	full := make([]any, 0, 3+len(c.keys)+len(c.args))
+	full, keys := c.full, 4*len(c.parts)
+	if c.parts == nil {
+		keys = len(c.keys)
+		full = make([]any, scriptArgs, scriptArgs+keys+max(4, len(c.args)))
+		full[2] = strconv.Itoa(keys)
+		for _, k := range c.keys {
+			full = append(full, k)
+		}
+		full = c.appendArgs(full)
+	}
+	full[0], full[1] = "evalsha", c.script.digest
 	if source {
-		full = append(full, "eval", c.script.source)
-	} else {
-		full = append(full, "evalsha", c.script.digest)
+		full[0], full[1] = "eval", c.script.source
 	}
-	full = append(full, strconv.Itoa(len(c.keys)))
-	for _, k := range c.keys {
-		full = append(full, k)
+	if c.guard > 0 {
+		full[scriptArgs+keys+c.guard-1] = c.until
 	}
-	c.cmd = command{goredis.NewCmd(ctx, append(full, c.args...)...)}
-	c.cmd.SetFirstKeyPos(3)
+	c.cmd = command{goredis.NewCmd(ctx, full...)}
+	c.cmd.SetFirstKeyPos(scriptArgs)
 	return c.cmd
+}
+
+func (c *call) appendArgs(full []any) []any {
+	switch c.form {
+	case alone:
+		return append(full, c.args...)
+	case gives:
+		return append(full, *c.token)
+	case tries:
+		return append(full, *c.token, nil, "", *c.record)
+	default:
+		return append(full, *c.token, nil, newTicket, *c.record)
+	}
+}
+
+// scriptArgs is how many arguments come before the keys: EVALSHA, the digest and the
+// number of keys.
+const scriptArgs = 3
+
+// finish tells the one who waits that the call is done.
+func (c *call) finish(back time.Time) {
+	c.back = back
+	if c.reused {
+		c.done <- struct{}{}
+	} else {
+		close(c.done)
+	}
 }
 
 // wait returns when the call is done, with its error, or when ctx ends; the call
@@ -91,6 +155,7 @@ func (c *call) wait(ctx context.Context) error {
 	}
 	select {
 	case <-c.done:
+		c.over = c.reused
 		return c.err
 	case <-ctx.Done():
 		if c.isDone() {
@@ -111,12 +176,14 @@ func (c *call) waitOut(ctx context.Context) error {
 	}
 	select {
 	case <-c.done:
+		c.over = c.reused
 		return c.err
 	case <-late:
 	case <-c.closing:
 	}
 	select {
 	case <-c.done:
+		c.over = c.reused
 		return c.err
 	case <-ctx.Done(): // Not that of a release, which Close lets go on.
 		if c.isDone() {
@@ -127,8 +194,12 @@ func (c *call) waitOut(ctx context.Context) error {
 }
 
 func (c *call) isDone() bool {
+	if c.over {
+		return true
+	}
 	select {
 	case <-c.done:
+		c.over = c.reused
 		return true
 	default:
 		return false

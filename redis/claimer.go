@@ -45,21 +45,23 @@ type attempt struct {
 	seq    uint64
 	token  string // inst|seq
 	record string // in the queue: inst|seq|mode|limit|push
+	push   bool   // the process listens
 }
 
-func (c *claimer) attempt(push bool) attempt {
-	a := attempt{seq: c.p.seq.Add(1)}
-	a.token = c.p.token(a.seq)
-	a.record = c.record(a.token, push)
-	return a
-}
+func (c *claimer) attempt(push bool) attempt { return c.attemptOf(c.p.seq.Add(1), push) }
 
-func (c *claimer) record(token string, push bool) string {
-	p := "|0"
+func (c *claimer) attemptOf(seq uint64, push bool) attempt {
+	b := append(make([]byte, 0, 64), c.p.inst...)
+	b = strconv.AppendUint(append(b, '|'), seq, 36)
+	token := len(b)
+	b = strconv.AppendInt(append(b, '|', c.mode, '|'), int64(c.limit), 10)
 	if push {
-		p = "|1"
+		b = append(b, "|1"...)
+	} else {
+		b = append(b, "|0"...)
 	}
-	return token + "|" + string(c.mode) + "|" + strconv.Itoa(c.limit) + p
+	record := string(b)
+	return attempt{seq, record[:token], record, push}
 }
 
 // An answer is what the acquire script said.
@@ -80,12 +82,13 @@ type answer struct {
 // Claim implements driver.Claimer.
 func (c *claimer) Claim(ctx context.Context) (driver.Claim, error) {
 	a := c.attempt(false)
-	ans, err := c.ask(ctx, a, "")
-	switch {
-	case err != nil:
+	ans, err := c.ask(ctx, &a, "")
+	if err != nil {
 		return nil, err
-	case ans.granted:
-		return c.hold(a, ans)
+	}
+	defer c.p.reuse(ans.call)
+	if ans.granted {
+		return c.hold(&a, ans)
 	}
 	return nil, c.heldBy(ctx, ans)
 }
@@ -93,21 +96,29 @@ func (c *claimer) Claim(ctx context.Context) (driver.Claim, error) {
 // ask sends an attempt, with a ticket to queue if it is held elsewhere. If it
 // fails, or ctx ends, whatever the attempt has taken or will take is on its way
 // to being given back.
-func (c *claimer) ask(ctx context.Context, a attempt, ticket string) (answer, error) {
+func (c *claimer) ask(ctx context.Context, a *attempt, ticket string) (answer, error) {
 	for tries := 0; ; tries++ {
 		call := c.send(ctx, a, ticket)
 		if err := call.wait(ctx); err != nil {
 			if over(ctx, err) || open(err) {
-				c.abandon(a, call)
+				c.abandon(*a, call)
 			}
 			if over(ctx, err) {
 				return answer{}, err
 			}
 			return answer{}, diagnose(err)
 		}
-		r := verdict(call.value)
+		if fence, ok := call.value.(int64); ok {
+			if !call.noted {
+				call.node.clock.note(call, fence/1000)
+			}
+			return answer{call: call, granted: true, fence: uint64(fence), now: fence / 1000}, nil
+		}
+		r := call.reply()
 		ans := answer{call: call, granted: r.number(0) == 1, now: r.number(2)}
-		call.node.clock.note(call, ans.now)
+		if !call.noted {
+			call.node.clock.note(call, ans.now)
+		}
 		switch r.number(0) {
 		case 1:
 			ans.fence = uint64(r.number(1))
@@ -128,15 +139,23 @@ func (c *claimer) ask(ctx context.Context, a attempt, ticket string) (answer, er
 	}
 }
 
-func (c *claimer) send(ctx context.Context, a attempt, ticket string) *call {
-	args := make([]any, 4, 6)
-	args[0], args[1], args[2], args[3] = a.token, "", ticket, a.record
-	if c.family == c.p.shared {
-		args = append(args, string(c.mode), strconv.Itoa(c.limit))
-	}
-	call := c.p.script(c.acquire, c.keys[:], args...)
+func (c *claimer) send(ctx context.Context, a *attempt, ticket string) *call {
+	call := c.p.borrow(c.acquire, c.keys[:])
 	call.guard = 2
 	call.acks = c.p.opts.ReplicaAcks > 0
+	switch {
+	case c.family == c.p.shared:
+		call.args = []any{a.token, nil, ticket, a.record, string(c.mode), strconv.Itoa(c.limit)}
+	case ticket == "" && !call.acks:
+		call.form, call.token, call.record = tries, &a.token, &a.record
+	case ticket == newTicket && !call.acks:
+		call.form, call.token, call.record = deaf, &a.token, &a.record
+		if a.push {
+			call.form = listens
+		}
+	default:
+		call.args = []any{a.token, nil, ticket, a.record}
+	}
 	if entry := c.p.owners.entry(); entry != nil {
 		c.p.servers.send(entry, call)
 	} else {
@@ -144,6 +163,9 @@ func (c *claimer) send(ctx context.Context, a attempt, ticket string) *call {
 	}
 	return call
 }
+
+// newTicket is the ticket of those that have none yet.
+const newTicket = "0"
 
 // abandon takes an attempt back whose outcome is not known, or no longer wanted.
 //

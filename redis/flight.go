@@ -19,35 +19,40 @@ func (n *node) carryOut(batch []*call, limit time.Duration) {
 	n.sign(batch, sent)
 	n.sign(out, sent)
 	n.deliver(ctx, out)
+	back := time.Now()
 	var again []*call
 	for _, c := range out {
 		if c.parts != nil {
+			c.back = back
 			again = append(again, c.deal()...)
 		}
 	}
 	if len(again) > 0 {
 		n.deliver(ctx, again)
+		back = time.Now()
 	}
 	for _, c := range batch {
-		c.err = c.lackingRight(c.err)
-		if n.astray != nil && c.err != nil && n.astray(ctx, c) {
-			continue
+		if c.err != nil {
+			c.err = c.lackingRight(c.err)
+			if n.astray != nil && n.astray(ctx, c) {
+				continue
+			}
 		}
-		c.finish()
+		c.finish(back)
 	}
 }
 
 // sign notes when calls were sent, which may be later but not earlier, and by
 // when the server must see to them.
 func (n *node) sign(calls []*call, sent time.Time) {
-	var limit any
+	limit := ""
 	for _, c := range calls {
 		c.node, c.sent = n, sent
 		if c.guard > 0 {
-			if limit == nil {
+			if limit == "" {
 				limit = n.clock.until(sent.Add(n.timeout))
 			}
-			c.args[c.guard-1] = limit
+			c.until = limit
 		}
 	}
 }
@@ -65,11 +70,6 @@ func (n *node) deliver(ctx context.Context, calls []*call) {
 	if len(unknown) > 0 {
 		n.exec(ctx, unknown, true)
 	}
-}
-
-func (c *call) finish() {
-	c.back = time.Now()
-	close(c.done)
 }
 
 // exec sends the commands as one pipeline, or a single one as it is, and sets

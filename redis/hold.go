@@ -63,13 +63,13 @@ func (r *register) empty() bool {
 }
 
 // hold makes a hold of an attempt that was granted by a reply.
-func (c *claimer) hold(a attempt, ans answer) (driver.Claim, error) {
+func (c *claimer) hold(a *attempt, ans answer) (driver.Claim, error) {
 	return c.granted(a, ans.call, grant{fence: ans.fence, from: ans.call.sent, term: c.p.opts.Lease})
 }
 
 // granted makes a hold of a grant. call is what was sent last for the attempt;
 // with ReplicaAcks it tells how many replicas know of it.
-func (c *claimer) granted(a attempt, call *call, g grant) (driver.Claim, error) {
+func (c *claimer) granted(a *attempt, call *call, g grant) (driver.Claim, error) {
 	h := &hold{c: c, seq: a.seq, token: a.token, fence: g.fence, from: g.from, term: g.term}
 	if err := c.acknowledged(call); err != nil {
 		c.p.engine.GiveBack(h.Release)
@@ -128,11 +128,15 @@ func (h *hold) bereave(cause error) {
 // nothing the second time, so after one that got no answer that is no loss.
 func (h *hold) Release(ctx context.Context) error {
 	p := h.c.p
-	args := []any{h.token}
-	if h.c.family == p.shared {
-		args = append(args, string(h.c.mode))
+	call := p.borrow(h.c.release, h.c.keys[:])
+	switch {
+	case h.c.release.joint != nil:
+		call.form, call.token = gives, &h.token
+	case h.c.family == p.shared:
+		call.args = []any{h.token, string(h.c.mode)}
+	default:
+		call.args = []any{h.token}
 	}
-	call := p.script(h.c.release, h.c.keys[:], args...)
 	err := p.call(ctx, call)
 
 	h.mu.Lock()
@@ -150,6 +154,7 @@ func (h *hold) Release(ctx context.Context) error {
 	default:
 		return diagnose(err)
 	}
+	p.reuse(call)
 	p.register.remove(h)
 	return err
 }

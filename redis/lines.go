@@ -366,8 +366,7 @@ func (l *lines) refuse(seq uint64, state string) {
 	}
 	for _, c := range l.p.sides(kind, name) {
 		c.keys = keysOf(state)
-		a := attempt{seq: seq, token: l.p.token(seq)}
-		a.record = c.record(a.token, true)
+		a := c.attemptOf(seq, true)
 		l.p.aside(func() {
 			ctx, cancel := context.WithTimeout(l.p.engine.Context(), l.p.opts.Timeout)
 			defer cancel()

@@ -72,7 +72,7 @@ func (n *node) send(calls ...*call) {
 		n.mu.Unlock()
 		for _, c := range calls {
 			c.err = errClosed
-			close(c.done)
+			c.finish(time.Time{})
 		}
 		return
 	}

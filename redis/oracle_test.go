@@ -258,23 +258,27 @@ func (t *trial) runJointly(s *script, args []any) any {
 	t.Helper()
 	other := keysSlice(t.keys[0] + "beside")
 	defer t.client.Del(context.Background(), other...)
-	parts := []*call{
-		{script: t.f.release, keys: other, args: []any{"a1|beside"}},
-		{script: s, keys: t.keys, args: args},
-		{script: t.f.acquire, keys: other, args: []any{"a1|beside", "", "", "a1|beside|w|1|0"}},
+	beside := "a1|beside"
+	part := &call{script: s, keys: t.keys, token: new(string), form: gives}
+	*part.token = args[0].(string)
+	if len(args) > 1 {
+		part.form = deaf
+		if args[2] == "" {
+			part.form = tries
+		} else if strings.HasSuffix(args[3].(string), "|1") {
+			part.form = listens
+		}
 	}
-	releases := 1
-	if s.gives {
-		releases = 2
+	last := &call{script: t.f.acquire, keys: other, token: &beside, form: listens}
+	j := jointly([]*call{{script: t.f.release, keys: other, token: &beside, form: gives}, part, last})
+	j.node, j.until = new(node), "9007199254740992"
+	cmd := j.prepare(context.Background(), true)
+	j.err = t.client.Process(context.Background(), cmd)
+	j.value = cmd.Val()
+	if again := j.deal(); j.err != nil || len(again) > 0 || j.parts[0].number() != 0 || verdict(last.value).number(0) != 1 {
+		t.failf("%s: %v %v", j.script.name, j.value, j.err)
 	}
-	j := jointly(parts, releases)
-	j.args[0] = "9007199254740992"
-	v, err := t.client.Eval(context.Background(), j.script.source, j.keys, j.args...).Result()
-	replies, _ := v.([]any)
-	if err != nil || len(replies) != 3 || replies[0] != int64(0) || verdict(replies[2]).number(0) != 1 {
-		t.failf("%s: %v %v", j.script.name, v, err)
-	}
-	return replies[1]
+	return part.value
 }
 
 func (t *trial) note(format string, args ...any) {

@@ -29,6 +29,7 @@ type Provider struct {
 	lock, shared *family
 	slots        *family // of semaphores, if they have one of their own
 
+	calls    sync.Pool // of those that are used again
 	seq      atomic.Uint64
 	register register
 	lines    lines

@@ -46,10 +46,7 @@ func (n *election) attempt(side *claimer) attempt {
 	if n.round == 1<<roundBits {
 		n.base, n.round = n.e.l.seq.Add(1)<<roundBits, 1
 	}
-	a := attempt{seq: n.base | n.round}
-	a.token = side.p.token(a.seq)
-	a.record = side.record(a.token, side.p.receiver.live())
-	return a
+	return side.attemptOf(n.base|n.round, side.p.receiver.live())
 }
 
 // patience returns for how long a round asks again those that others hold. What

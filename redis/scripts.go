@@ -19,7 +19,6 @@ type script struct {
 	name, source, digest string
 
 	joint *script // carries out several of it at once, or nil
-	gives bool    // it gives a hold up
 }
 
 // A family is what one kind of state can do.
@@ -52,7 +51,7 @@ func (d dialect) family(kind string) *family {
 	}
 	if kind == "lock" {
 		joint := d.script("lock_joint")
-		f.acquire.joint, f.release.joint, f.release.gives = joint, joint, true
+		f.acquire.joint, f.release.joint = joint, joint
 	}
 	return f
 }

@@ -110,7 +110,7 @@ func (s *servers) route(calls []*call, send func(*node, ...*call)) {
 		s.mu.Unlock()
 		for _, c := range calls {
 			c.err = errClosed
-			close(c.done)
+			c.finish(time.Time{})
 		}
 		return
 	}
@@ -122,7 +122,7 @@ func (s *servers) route(calls []*call, send func(*node, ...*call)) {
 			client, err := s.cluster.MasterForKey(ctx, c.route())
 			if err != nil {
 				c.sent, c.err = time.Now(), fmt.Errorf("%w: %w", errNoNode, err)
-				c.finish()
+				c.finish(time.Now())
 				continue
 			}
 			n := s.node(client)
@@ -157,7 +157,7 @@ func (s *servers) redirect(ctx context.Context, c *call) bool {
 			s.cluster.ReloadState(ctx)
 		}
 		s.follow(c)
-		c.finish()
+		c.finish(time.Now())
 	})
 	return true
 }

@@ -34,7 +34,9 @@ func (c *claimer) Wait(ctx context.Context, busy func(error)) (driver.Claim, err
 		ans, err := w.enter(ctx)
 		switch {
 		case err == nil && ans.granted:
-			return c.hold(w.attempt, ans)
+			h, err := c.hold(&w.attempt, ans)
+			p.reuse(ans.call)
+			return h, err
 		case err == nil:
 			p.receiver.start()
 			if busy != nil {
@@ -101,7 +103,7 @@ type waiter struct {
 // place, if there was one.
 func (w *waiter) enter(ctx context.Context) (answer, error) {
 	p := w.c.p
-	ans, err := w.c.ask(ctx, w.attempt, strconv.FormatInt(p.lines.ticket(w), 10))
+	ans, err := w.c.ask(ctx, &w.attempt, strconv.FormatInt(p.lines.ticket(w), 10))
 	if err == nil && !ans.granted {
 		p.lines.queued(w, ans)
 	}
@@ -125,9 +127,9 @@ func (w *waiter) confirm(ctx context.Context, call *call, g grant) (driver.Claim
 			w.c.abandon(w.attempt, ans.call)
 			return nil, &TroubleError{Unreachable, "", errors.New("the grant had ended before it could be confirmed")}
 		}
-		return w.c.hold(w.attempt, ans)
+		return w.c.hold(&w.attempt, ans)
 	}
-	return w.c.granted(w.attempt, call, g)
+	return w.c.granted(&w.attempt, call, g)
 }
 
 // ended returns the error of a wait that ctx ended: what the server said last,
