@@ -59,7 +59,10 @@ func (h *hold) begin() error {
 	if watched, ok := claim.(Watched); ok {
 		watched.Watch(h.lose)
 	}
-	if err := h.standing(); errors.Is(err, core.ErrClosed) {
+	h.mu.Lock()
+	err := h.err // The scheduler has just looked at the clocks.
+	h.mu.Unlock()
+	if errors.Is(err, core.ErrClosed) {
 		return core.ErrClosed
 	} else if err != nil {
 		// The grant was too old when it arrived. The loss is giving it back.

@@ -10,15 +10,15 @@ func trust(term time.Duration) time.Duration {
 	return term - term/100 - 2*time.Millisecond
 }
 
-// A Clock tells the time. Now carries a monotonic reading; Wall is compared by
-// its wall reading only. They differ in tests alone.
+// A Clock tells the time. Now carries a monotonic reading. Wall is compared by
+// its wall reading only; nil: Now tells it too. They differ in tests alone.
 type Clock struct {
 	Now  func() time.Time
 	Wall func() time.Time
 }
 
 // System is the clock of the machine.
-func System() Clock { return Clock{Now: time.Now, Wall: time.Now} }
+func System() Clock { return Clock{Now: time.Now} }
 
 // A Deadline is a moment on two clocks; it has passed when it has on either.
 // The monotonic clock is not moved by anyone, but stands still while the machine
@@ -44,11 +44,18 @@ type Moment struct {
 
 // Read reads the clock.
 func (c Clock) Read() Moment {
-	return Moment{mono: c.Now(), wall: c.Wall().Round(0)}
+	now := c.Now()
+	if c.Wall == nil {
+		return Moment{mono: now, wall: now.Round(0)}
+	}
+	return Moment{mono: now, wall: c.Wall().Round(0)}
 }
 
 // At returns the moment at which t was read from time.Now.
 func (c Clock) At(t time.Time) Moment {
+	if c.Wall == nil {
+		return Moment{mono: t, wall: t.Round(0)}
+	}
 	// What the wall clock of a test is off is off for t too.
 	offset := c.Wall().Round(0).Sub(c.Now().Round(0))
 	return Moment{mono: t, wall: t.Round(0).Add(offset)}
