@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -161,6 +160,3 @@ func (p *Provider) call(ctx context.Context, c *call) error {
 	p.servers.do(ctx, c)
 	return c.wait(ctx)
 }
-
-// token returns the token of one of our attempts.
-func (p *Provider) token(seq uint64) string { return p.inst + "|" + strconv.FormatUint(seq, 36) }
