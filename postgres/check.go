@@ -46,7 +46,10 @@ func (p *Provider) check(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, unlessEnded(ctx, err)
 	}
-	row := results[0].Rows[0]
+	row, err := oneRow(results, 4)
+	if err != nil {
+		return nil, unavailable(err)
+	}
 	if r.Capacity, err = strconv.Atoi(string(row[0])); err != nil {
 		return nil, unavailable(err)
 	}

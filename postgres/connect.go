@@ -96,7 +96,10 @@ func (d *dialer) inquire(ctx context.Context, conn *pgconn.PgConn) (f facts, err
 	if err != nil {
 		return f, unavailable(err)
 	}
-	row := results[len(results)-1].Rows[0]
+	row, err := oneRow(results, 5)
+	if err != nil {
+		return f, unavailable(err)
+	}
 	pid, err := strconv.ParseUint(string(row[0]), 10, 32)
 	if err != nil {
 		return f, unavailable(err)

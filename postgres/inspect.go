@@ -51,8 +51,12 @@ func (p *Provider) grants(ctx context.Context, then func(*pgconn.PgConn, []grant
 	if err != nil {
 		return unlessEnded(ctx, err)
 	}
+	table, err := rows(results, 8)
+	if err != nil {
+		return unavailable(err)
+	}
 	var all []grant
-	for _, row := range results[0].Rows {
+	for _, row := range table {
 		g, err := readGrant(row)
 		if err != nil {
 			return unavailable(err)

@@ -80,10 +80,14 @@ func (o *Options) checkSequence(ctx context.Context, conn *pgconn.PgConn) error 
 	if err != nil {
 		return err
 	}
-	if len(results) != 1 || len(results[0].Rows) != 1 {
+	all, err := rows(results, 4)
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
 		return errNoSequence
 	}
-	row := results[0].Rows[0]
+	row := all[0]
 	increment, cached, cycles, usable := string(row[0]), string(row[1]), string(row[2]), string(row[3])
 	switch {
 	case increment != fmt.Sprint(tokensPerDraw) || cached != "1" || cycles != "f":

@@ -115,7 +115,10 @@ func (c *conn) read(d Direction, from *net.TCPConn, queue chan<- chunk) {
 			if hook != nil && !muted {
 				action = hook(Event{Conn: c.id, Direction: d, N: n, Data: buffer[:size], Closed: c.gone})
 			}
-			if action == Cut {
+			if room := c.proxy.room(d, size); room < size && action != Cut {
+				size, action = room, ForwardThenCut
+			}
+			if action == Cut || size == 0 {
 				c.cut()
 				return
 			}

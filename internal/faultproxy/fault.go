@@ -45,13 +45,36 @@ func (p *Proxy) BlackHole() {
 	p.Stall(Down)
 }
 
-// Heal takes every fault back: stalls, delays, refusal and hook. What was lost
+// CutAfter lets n more bytes go one way, over all connections, and then ends each
+// connection at its next one: the other side gets a part of a message, or none of
+// it. A negative n lets everything pass again.
+func (p *Proxy) CutAfter(d Direction, n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.limited[d], p.left[d] = n >= 0, n
+}
+
+// room returns how many of the bytes may go that way, and counts them.
+func (p *Proxy) room(d Direction, size int) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.limited[d] {
+		return size
+	}
+	size = min(size, p.left[d])
+	p.left[d] -= size
+	return size
+}
+
+// Heal takes every fault back: stalls, delays, refusal, limit and hook. What was lost
 // stays lost.
 func (p *Proxy) Heal() {
 	p.Resume(Up)
 	p.Resume(Down)
 	p.SetRoundTrip(0)
 	p.Refuse(false)
+	p.CutAfter(Up, -1)
+	p.CutAfter(Down, -1)
 	p.SetHook(nil)
 }
 

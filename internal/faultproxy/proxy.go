@@ -40,6 +40,8 @@ type Proxy struct {
 	refuse  bool
 	delay   [2]time.Duration
 	stalled [2]chan struct{} // non-nil while that way is stalled; closed to go on
+	limited [2]bool          // only so many bytes may go that way yet:
+	left    [2]int
 	stats   Stats
 }
 

@@ -421,3 +421,30 @@ func TestCloseWaitsForNobody(t *testing.T) {
 	p.Close()
 	c.isReset(t)
 }
+
+func TestCutAfterEndsWithinAMessage(t *testing.T) {
+	p, server := setUp(t)
+	c := dial(t, p)
+	c.turn(t, "first")
+	p.CutAfter(faultproxy.Down, 3)
+	c.say(t, "second")
+	if err := c.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(c.in); string(got) != "sec" {
+		t.Errorf("heard %q, %v; want the first 3 bytes of the answer", got, err)
+	}
+	d := dial(t, p)
+	d.say(t, "third")
+	d.isReset(t)
+	p.CutAfter(faultproxy.Down, -1)
+	p.CutAfter(faultproxy.Up, 2)
+	e := dial(t, p)
+	e.say(t, "fourth")
+	e.isReset(t)
+	if server.hasHeard("fourth") {
+		t.Error("the server heard all of a request that was cut")
+	}
+	p.Heal()
+	dial(t, p).turn(t, "everything passes again")
+}

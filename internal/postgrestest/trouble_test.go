@@ -237,13 +237,22 @@ func TestStandby(t *testing.T) {
 	release(t, h)
 	standby := server(t, testenv.PostgresConfig{StandbyOf: primary})
 	fails(t, standby.URL(), nil, core.ErrUnavailable, postgres.ErrStandby)
+	held := acquire(t, p.NewLock("held")) // Which no standby knows of.
+	killed := time.Now()
 	if err := primary.Kill(); err != nil {
 		t.Fatal(err)
 	}
+	lostWithin(t, held, 10*time.Second, killed)
 	if err := standby.Promote(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	h = acquire(t, open(t, standby.URL(), nil).NewLock("a"))
+	q := open(t, standby.URL(), nil)
+	next := acquire(t, q.NewLock("held"))
+	if next.Token() <= held.Token() {
+		t.Errorf("the token of the next holder is %d; that of the one who lost it was %d", next.Token(), held.Token())
+	}
+	release(t, next)
+	h = acquire(t, q.NewLock("a"))
 	if h.Token() <= before {
 		t.Errorf("after the failover the token is %d; it was %d", h.Token(), before)
 	}
