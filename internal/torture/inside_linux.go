@@ -21,6 +21,7 @@ type stay struct {
 	shared bool
 	calm   bool  // It began when all was well.
 	wrote  bool  // It has written to the resource.
+	ended  bool  // It was waited for until the patience was over.
 	asked  int64 // when it was asked for, by history.Now
 	told   int64 // when its handle's Done told that it has ended, after heard
 	heard  sync.WaitGroup

@@ -141,7 +141,7 @@ func (w *worker) fight(seat int) {
 		switch {
 		case err == nil:
 			w.inside(s)
-		case calm && errors.Is(err, context.DeadlineExceeded):
+		case calm && s.ended:
 			r.arena.Failed.Add(fmt.Errorf("nobody was in trouble any more, and yet: %w", err))
 		case errors.Is(err, core.ErrUnavailable):
 			s.refused(err)
@@ -164,6 +164,7 @@ func (w *worker) acquire(s *stay, way int, patience time.Duration) (err error) {
 	ticket := w.record.Begin(op)
 	s.asked = history.Now()
 	if s.h, err = call(ctx); err != nil {
+		s.ended = ctx.Err() != nil // What timed out may also have been a single request.
 		w.record.End(ticket, history.OutcomeOf(err), 0)
 		return err
 	}
