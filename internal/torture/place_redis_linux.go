@@ -59,11 +59,19 @@ func (p *place) redis(ctx context.Context) error {
 // redlock is three servers, each of which forgets all when it is killed. One is in
 // trouble at a time.
 func (p *place) redlock(ctx context.Context) error {
-	nodes, err := testenv.StartRedisNodes(ctx, 3, testenv.RedisConfig{})
+	clocks, err := p.clocks(3)
 	if err != nil {
 		return err
 	}
-	p.close = append(p.close, nodes.Close)
+	var nodes testenv.RedisNodes
+	p.close = append(p.close, func() error { return nodes.Close() })
+	for _, c := range clocks {
+		n, err := testenv.StartRedis(ctx, testenv.RedisConfig{Env: c.Environ()})
+		if err != nil {
+			return err
+		}
+		nodes = append(nodes, n)
+	}
 	proxies := make([]*faultproxy.Proxy, len(nodes))
 	addrs := make([]string, len(nodes))
 	for i, n := range nodes {
@@ -82,6 +90,11 @@ func (p *place) redlock(ctx context.Context) error {
 	one(stopped, "one past the lease", 1, func(i int) error { return pause(&nodes[i].Server, 3*redisLease/2)() })
 	one(server, "one killed, and started empty", 3, func(i int) error { return revive(&nodes[i].Server) })
 	one(disk, "of memory on one", 1, func(i int) error { return starve(nodes[i])() })
+	// The others' votes are enough, and the next renewals make up for its own: so
+	// the next is not in trouble before that.
+	one(clock, "of one for longer than the lease", 1, func(i int) error {
+		return step(clocks[i], 10*time.Second, 3*redisLease/2, func() {})
+	})
 	p.healed = func(ctx context.Context) error {
 		for _, n := range nodes {
 			if err := tell(n, "PING")(); err != nil {

@@ -1,6 +1,7 @@
 package torture
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -48,6 +49,18 @@ func TestTorture(t *testing.T) {
 	}
 }
 
+// Without anybody who meddles with the files, nothing is lost and nothing overlaps.
+func TestKillsAloneLoseNoFile(t *testing.T) {
+	rep, err := Torture(t.Context(), "file", Config{Worker: build(t), For: 2 * time.Second, KillEvery: 50 * time.Millisecond})
+	t.Log(rep)
+	if err = errors.Join(err, rep.Err()); err != nil {
+		t.Fatal(err)
+	}
+	if rep.Losses > 0 || rep.Explained > 0 || rep.Refused > 0 {
+		t.Error("somebody has lost what nobody took away")
+	}
+}
+
 // A planted is a mistake that somebody could make, and what must be found then.
 type planted struct {
 	name  string
@@ -59,6 +72,7 @@ type planted struct {
 // be found. Those of one program do not disturb each other: they are told apart by
 // the backend, or by what is found.
 func TestPlantedDefectsAreFound(t *testing.T) {
+	const flock = "file/internal/flock/flock_unix.go"
 	overlap := func(k core.Kind) func(Report) bool { return func(r Report) bool { return r.Violations[k] > 0 } }
 	for name, program := range map[string]map[string][]planted{
 		"1": {
@@ -75,9 +89,18 @@ func TestPlantedDefectsAreFound(t *testing.T) {
 				{"a descriptor that is never closed", []mutants.Edit{
 					{File: "file/provider.go", Old: "\tp.ledger.close()\n\treturn err\n", New: "\treturn err\n"},
 				}, func(r Report) bool { return r.Leaks > 0 }},
+				{"a lock that excludes nobody", []mutants.Edit{
+					{File: flock, Old: "how := unix.LOCK_EX\n", New: "how := unix.LOCK_SH\n"},
+				}, func(r Report) bool { return r.overlaps() > 0 }},
 			},
 		},
 		"2": {
+			"file": {
+				{"no check of the inode", []mutants.Edit{
+					{File: flock, Old: "func (f *File) Stands() error {\n", New: "func (f *File) Stands() error {\n\treturn nil\n"},
+					{File: flock, Old: "func (f *File) Named() error {\n", New: "func (f *File) Named() error {\n\treturn nil\n"},
+				}, func(r Report) bool { return r.overlaps() > 0 }},
+			},
 			"redis": {
 				{"a lease that has run out is not noticed on waking", []mutants.Edit{
 					{File: "core/driver/hold.go", Old: "if !leases.Passed(entry) {", New: "if leases != nil || !leases.Passed(entry) {"},
@@ -90,6 +113,11 @@ func TestPlantedDefectsAreFound(t *testing.T) {
 			},
 		},
 		"3": {
+			"file": {
+				{"tokens of a new file begin anew", []mutants.Edit{
+					{File: "file/ledger.go", Old: "base = max(floor, last, clock())\n", New: "base = floor + 0*last\n"},
+				}, func(r Report) bool { return r.Regressions > 0 }},
+			},
 			"redis": {
 				{"tokens that begin anew", []mutants.Edit{
 					{File: "redis/script/lock_take.lua", Old: "    return clock\n", New: "    return {1, 1000000 - at[2], now}\n"},
@@ -102,6 +130,11 @@ func TestPlantedDefectsAreFound(t *testing.T) {
 			},
 		},
 		"4": {
+			"file": {
+				{"Err waits for the system to tell", []mutants.Edit{
+					{File: "file/claim.go", Old: "\t_ = lf.stands()\n\tgone := lf.gone\n", New: "\tgone := lf.gone\n"},
+				}, func(r Report) bool { return r.overlaps() > 0 }},
+			},
 			"redis": {
 				{"a resource that does not look at tokens", []mutants.Edit{
 					{File: "internal/judge/register_linux.go", Old: "if token < seen {", New: "if false {"},
@@ -141,7 +174,7 @@ func find(t *testing.T, worker, backend string, defects []planted) {
 	for range 20 {
 		rep, err := Torture(t.Context(), backend, Config{
 			Worker: worker, For: 3 * time.Second,
-			KillEvery: 400 * time.Millisecond, StopEvery: 50 * time.Millisecond, HarmEvery: 50 * time.Millisecond,
+			KillEvery: 400 * time.Millisecond, StopEvery: 50 * time.Millisecond, HarmEvery: 20 * time.Millisecond,
 			Found: func(r Report) bool { return len(missing(r)) == 0 },
 		})
 		if len(missing(rep)) == 0 {
