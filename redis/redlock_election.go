@@ -188,6 +188,10 @@ func (n *election) await(ctx context.Context) error {
 		}
 	case <-n.w.astray:
 		n.push = 0 // The same attempt takes its old place again.
+		if n.misplaced() {
+			n.abandon()
+			n.place = -1
+		}
 	case <-x.falls():
 		n.abandon()
 		n.place = -1

@@ -142,6 +142,10 @@ func (c *candidate) unavailable(ctx context.Context, b *ballot) error {
 // came, and it is better to wait where they are.
 func (c *candidate) split(ctx context.Context, b *ballot) error {
 	n := c.n
+	if first := n.home(b); first >= 0 {
+		n.gohome(first)
+		return nil
+	}
 	if n.goesOn(b) {
 		if sleep(ctx, n.pause()) != nil {
 			return c.end(ctx.Err())
