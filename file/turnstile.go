@@ -65,16 +65,23 @@ func (t *turnstile) approach(main *lockfile, as standing) error {
 	return errNext
 }
 
-// wait waits for the object: for the gate first, then for the object itself.
+// wait waits for the object: for the gate first, then for the object itself. busy is
+// told when it has a place: it stands before the gate, or has it and has set the
+// flag. Whoever comes after that is told does not pass it.
 func (t *turnstile) wait(ctx context.Context, c taker, busy func(error)) (driver.Claim, error) {
 	got, err := c.take(ctx, newcomer, nil)
 	if !errors.Is(err, core.ErrNotAcquired) {
 		return got, err
 	}
-	busy(err)
-
+	told := false
+	stands := func(err error) {
+		if !told {
+			told = true
+			busy(err)
+		}
+	}
 	s := newSleeper(t.p, c)
-	got, err = t.p.engine.Retry(ctx, s, nil, func(ctx context.Context) (driver.Claim, error) {
+	got, err = t.p.engine.Retry(ctx, s, stands, func(ctx context.Context) (driver.Claim, error) {
 		got, err := c.take(ctx, queuing, nil)
 		if !errors.Is(err, core.ErrNotAcquired) {
 			return got, err
@@ -94,7 +101,7 @@ func (t *turnstile) wait(ctx context.Context, c taker, busy func(error)) (driver
 	}
 	defer t.leave(g)
 	s = newSleeper(t.p, c)
-	return t.p.engine.Retry(ctx, s, nil, func(ctx context.Context) (driver.Claim, error) {
+	return t.p.engine.Retry(ctx, s, stands, func(ctx context.Context) (driver.Claim, error) {
 		return c.take(ctx, first, s)
 	})
 }

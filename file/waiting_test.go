@@ -38,6 +38,49 @@ func waitAsync(t *testing.T, p *Provider, l core.Lock, kind core.Kind) <-chan co
 	return got
 }
 
+// Who is told to wait has its place: a reader that comes right then does not pass a
+// writer.
+func TestWhoIsToldToWaitHasItsPlace(t *testing.T) {
+	for name, open := range map[string]func(string, *Options) (*Provider, error){"local": New, "remote": newRemote} {
+		t.Run(name, func(t *testing.T) {
+			dir, passed := t.TempDir(), make(chan error, 1)
+			opened := func(o *Options) *Provider {
+				p, err := open(dir, o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = p.Close() })
+				return p
+			}
+			p, r := opened(&Options{}), opened(&Options{})
+			q := opened(&Options{Observer: core.ObserverFunc(func(ctx context.Context, ev core.Event) {
+				if ev.Type != core.EventWaiting {
+					return
+				}
+				h, err := r.NewRWLock("a").TryAcquireRead(ctx)
+				if err == nil {
+					_ = h.Release(ctx)
+				}
+				passed <- err
+			})})
+			h := acquire(t, core.Reader(p.NewRWLock("a")))
+			got := make(chan core.Handle, 1)
+			go func() {
+				h, err := q.NewRWLock("a").AcquireWrite(context.Background())
+				if err != nil {
+					t.Error(err)
+				}
+				got <- h
+			}()
+			if err := <-passed; !errors.Is(err, core.ErrNotAcquired) {
+				t.Errorf("a reader that came after a writer was told to wait: %v", err)
+			}
+			release(t, h)
+			release(t, <-got)
+		})
+	}
+}
+
 // A release wakes whoever waits in another process, long before it would look by
 // itself.
 func TestReleaseWakes(t *testing.T) {
