@@ -47,18 +47,18 @@ func TestTorture(t *testing.T) {
 			}
 		})
 	}
-}
-
-// Without anybody who meddles with the files, nothing is lost and nothing overlaps.
-func TestKillsAloneLoseNoFile(t *testing.T) {
-	rep, err := Torture(t.Context(), "file", Config{Worker: build(t), For: 2 * time.Second, KillEvery: 50 * time.Millisecond})
-	t.Log(rep)
-	if err = errors.Join(err, rep.Err()); err != nil {
-		t.Fatal(err)
-	}
-	if rep.Losses > 0 || rep.Explained > 0 || rep.Refused > 0 {
-		t.Error("somebody has lost what nobody took away")
-	}
+	// Without anybody who meddles with the files, nothing is lost and nothing overlaps.
+	t.Run("file, kills alone", func(t *testing.T) {
+		t.Parallel()
+		rep, err := Torture(t.Context(), "file", Config{Worker: worker, For: 2 * time.Second, KillEvery: 50 * time.Millisecond})
+		t.Log(rep)
+		if err = errors.Join(err, rep.Err()); err != nil {
+			t.Fatal(err)
+		}
+		if rep.Losses > 0 || rep.Explained > 0 || rep.Refused > 0 {
+			t.Error("somebody has lost what nobody took away")
+		}
+	})
 }
 
 // A planted is a mistake that somebody could make, and what must be found then.
