@@ -1,0 +1,130 @@
+package lease_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/distlock/distlock-go/core/internal/lease"
+)
+
+func TestARenewalIsDueAThirdOfATermAfterTheLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s server
+		sched := scheduler(t, &s, nil)
+		sched.Add(newHolder(), time.Now(), term)
+		time.Sleep(3*term - time.Second)
+		synctest.Wait()
+		var want []time.Duration
+		for n := range 8 {
+			want = append(want, time.Duration(n+1)*(term/3))
+		}
+		if !slices.Equal(s.renewed, want) {
+			t.Errorf("renewals were sent after %v, want %v", s.renewed, want)
+		}
+	})
+}
+
+// A renewal brings the deadline to the end of the longest hold: no other one is sent
+// then, and the lease ends there.
+func TestNoRenewalIsSentThatCannotHelp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s server
+		sched := scheduler(t, &s, func(c *lease.Config) { c.MaxHold = term })
+		h := newHolder()
+		sched.Add(h, time.Now(), term)
+		cause := h.isLost(t, term)
+		if !slices.Equal(s.renewed, []time.Duration{term / 3}) {
+			t.Errorf("renewals were sent after %v, want one", s.renewed)
+		}
+		if !strings.Contains(cause.Error(), term.String()) {
+			t.Errorf("the cause is %q, want the longest hold in it", cause)
+		}
+	})
+}
+
+// Who was never answered is told so, and not of an error that there was none.
+func TestTheCauseOfALossTellsTheLastFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s server
+		sched := scheduler(t, &s, func(c *lease.Config) {
+			c.Renew = func(_ context.Context, holders []lease.Holder) []error {
+				time.Sleep(10 * term)
+				return make([]error, len(holders))
+			}
+		})
+		h := newHolder()
+		sched.Add(h, time.Now(), term)
+		if cause := h.isLost(t, trusted); errors.Unwrap(cause) != nil || !strings.Contains(cause.Error(), "before it was renewed") {
+			t.Errorf("the cause is %q, and nothing was answered", cause)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		s := server{answer: func(int) error { return errDown }}
+		sched := scheduler(t, &s, nil)
+		h := newHolder()
+		sched.Add(h, time.Now(), term)
+		if cause := h.isLost(t, trusted); !errors.Is(cause, errDown) {
+			t.Errorf("the cause is %q, want that of the last failure", cause)
+		}
+	})
+}
+
+// What a jump of the wall clock ended is out, and what it left is in its place: so
+// each can be removed, and nothing else goes with it.
+func TestRemovalsAfterAJump(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ahead atomic.Int64
+		var s server
+		s.answer = func(int) error { return errDown }
+		sched := scheduler(t, &s, func(c *lease.Config) {
+			c.Clock.Wall = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		})
+		var ends, stays []*lease.Entry
+		var holders []*holder
+		for range 4 {
+			ends = append(ends, sched.Add(newHolder(), time.Now(), term))
+			time.Sleep(time.Second / 4)
+		}
+		time.Sleep(7 * time.Second)
+		for range 6 {
+			holders = append(holders, newHolder())
+			stays = append(stays, sched.Add(holders[len(holders)-1], time.Now(), term))
+			time.Sleep(time.Millisecond)
+		}
+		ahead.Store(int64(3 * time.Second))
+		time.Sleep(time.Second / 2)
+		synctest.Wait()
+		for _, e := range ends {
+			if !sched.Passed(e) {
+				t.Fatal("what the jump was to end stands")
+			}
+			sched.Remove(e)
+		}
+		s.answer, s.who = nil, nil
+		for _, e := range stays[:3] {
+			sched.Remove(e)
+		}
+		time.Sleep(3 * term)
+		synctest.Wait()
+		seen := map[lease.Holder]bool{}
+		for _, who := range s.who {
+			for _, h := range who {
+				seen[h] = true
+			}
+		}
+		for i, h := range holders {
+			if seen[h] != (i >= 3) {
+				t.Errorf("lease %d was renewed: %v", i, seen[h])
+			}
+			if len(h.lost) != 0 {
+				t.Errorf("lease %d was lost", i)
+			}
+		}
+	})
+}
