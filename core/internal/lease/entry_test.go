@@ -3,6 +3,7 @@ package lease_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -125,6 +126,37 @@ func TestRemovalsAfterAJump(t *testing.T) {
 			if len(h.lost) != 0 {
 				t.Errorf("lease %d was lost", i)
 			}
+		}
+	})
+}
+
+// A lease that is due before all others wakes the scheduler, which slept for those.
+func TestTheFirstToBeDueIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s server
+		sched := scheduler(t, &s, nil)
+		sched.Add(newHolder(), time.Now(), term)
+		time.Sleep(time.Second)
+		hasty := newHolder()
+		sched.Add(hasty, time.Now(), term/5)
+		synctest.Wait()
+		if !slices.Equal(s.renewed, []time.Duration{time.Second}) || !slices.Equal(s.who[0], []lease.Holder{hasty}) {
+			t.Errorf("renewals were sent after %v, want one for the hasty lease alone", s.renewed)
+		}
+	})
+}
+
+func TestOneGoroutineForManyLeases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s server
+		sched := scheduler(t, &s, nil)
+		before := runtime.NumGoroutine()
+		for range 100 {
+			sched.Add(newHolder(), time.Now(), term)
+		}
+		synctest.Wait()
+		if n := runtime.NumGoroutine() - before; n > 10 { // Others of this process come and go.
+			t.Errorf("100 leases have %d goroutines", n)
 		}
 	})
 }

@@ -196,6 +196,9 @@ func TestAnHeirTakesTheLeaseOver(t *testing.T) {
 		}
 		time.Sleep(10 * term)
 		synctest.Wait()
+		if len(s.who) == 0 {
+			t.Error("the heir's lease was not renewed")
+		}
 		for i, who := range s.who {
 			if !slices.Equal(who, []lease.Holder{heir}) {
 				t.Fatalf("renewal %d was for %d holders, want the heir alone", i, len(who))
