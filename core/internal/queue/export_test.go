@@ -1,11 +1,8 @@
 package queue
 
-// Lines returns how many lines there are.
+// Lines returns how many lines there are that are in use.
 func (t *Table) Lines() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.spare != nil {
-		return len(t.lines) - 1
-	}
-	return len(t.lines)
+	return len(t.lines) - t.spare.n
 }

@@ -29,13 +29,13 @@ type Key struct {
 type Table struct {
 	mu    sync.Mutex
 	lines map[Key]*line
-	spare *line // one empty line, still under its key: whoever comes back is quick
+	spare spares
 }
 
 // A Request says how to enter a line.
 type Request struct {
-	Shared bool // a reader
 	Limit  int  // how many exclusive entries may be admitted at a time; 1 but for permits
+	Shared bool // a reader
 	Try    bool // fail with ErrBusy instead of waiting for a holder or a waiter
 }
 
@@ -72,6 +72,9 @@ type line struct {
 	head     *Turn
 	tail     *Turn
 	tries    int // queued entries that are a Try
+
+	spare      bool // nobody is in it, and it is among the table's spares
+	next, prev *line
 }
 
 func (l *line) admitted() int { return l.claiming + l.waiting + l.holding }
@@ -211,19 +214,18 @@ func (turn *Turn) PassOn(offer func() (gift any, ok bool)) bool {
 func (t *Table) lineOf(key Key) *line {
 	l := t.lines[key]
 	if l != nil {
-		if l == t.spare {
-			t.spare = nil
+		if l.spare {
+			t.spare.remove(l)
 		}
 		return l
 	}
 	if t.lines == nil {
 		t.lines = make(map[Key]*line)
 	}
-	if l = t.spare; l != nil {
-		t.spare = nil
-		delete(t.lines, l.key)
-	} else {
+	if t.spare.n < mostSpares {
 		l = new(line)
+	} else {
+		l = t.forget()
 	}
 	l.key = key
 	t.lines[key] = l
@@ -259,11 +261,8 @@ func (t *Table) dispatch(l *line) {
 			break // What is left stays as it is.
 		}
 	}
-	if l.head == nil && l.admitted() == 0 && l != t.spare {
-		if t.spare != nil {
-			delete(t.lines, t.spare.key)
-		}
-		t.spare = l // All counts are 0, and key and shared are set anew on use.
+	if l.head == nil && l.admitted() == 0 && !l.spare {
+		t.retire(l)
 	}
 }
 
