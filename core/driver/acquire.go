@@ -11,16 +11,12 @@ import (
 )
 
 // An attempt is one acquire of one side. What it takes on the way, a turn in the
-// local line and then a claim, ends in a hold or is given back. It is allocated
-// together with what most attempts come to need.
+// local line and then a claim, ends in a hold or is given back. It is the hold that
+// it may become, allocated together with what most attempts come to need.
 type attempt struct {
-	*side
-	try  bool
-	turn *queue.Turn // in the local line, or nil
-	held error       // not nil once the object was found to be held elsewhere
-
+	hold
+	held   error      // not nil once the object was found to be held elsewhere
 	atOnce queue.Turn // turn, if there was nobody to wait for
-	hold   hold       // what it becomes
 }
 
 // acquire is every acquire of every primitive.
@@ -29,38 +25,39 @@ func (s *side) acquire(ctx context.Context, try bool) (core.Handle, error) {
 	if s.engine.cfg.Observer != nil {
 		start = s.engine.clock.Now()
 	}
-	h, err := (&attempt{side: s, try: try}).run(ctx)
+	x, err := (&attempt{hold: hold{side: s}}).run(ctx, try)
 	if s.engine.cfg.Observer != nil {
-		s.tell(ctx, h, err, s.engine.clock.Now().Sub(start))
+		s.tell(ctx, x, err, s.engine.clock.Now().Sub(start))
 	}
 	if err != nil {
 		return nil, &core.Error{Op: "acquire", Name: s.name, Err: err}
 	}
-	return newHandle(h), nil
+	return x, nil
 }
 
-func (a *attempt) run(ctx context.Context) (*hold, error) {
-	if a.invalid != nil {
-		return nil, a.invalid
+func (a *attempt) run(ctx context.Context, try bool) (*handle, error) {
+	s := a.side
+	if s.invalid != nil {
+		return nil, s.invalid
 	}
 	if ctx.Err() != nil {
 		return nil, ended(ctx)
 	}
-	if err := a.engine.begin(); err != nil {
+	if err := s.engine.begin(); err != nil {
 		return nil, err
 	}
-	defer a.engine.work.Done()
+	defer s.engine.work.Done()
 
-	if err := a.lineUp(ctx); err != nil {
+	if err := a.lineUp(ctx, try); err != nil {
 		return nil, err
 	}
 	if a.turn != nil {
-		if h, ok := a.turn.Gift().(*hold); ok {
-			h.adopt(a.turn)
-			return h, nil
+		if x, ok := a.turn.Gift().(*handle); ok {
+			x.hold.adopt(a.turn)
+			return x, nil
 		}
 	}
-	claim, err := a.claim(ctx)
+	c, err := a.ask(ctx, try)
 	if err != nil {
 		if a.turn != nil {
 			a.turn.Leave()
@@ -70,30 +67,32 @@ func (a *attempt) run(ctx context.Context) (*hold, error) {
 	if a.turn != nil {
 		a.turn.Holding()
 	}
-	h := &a.hold
-	h.side, h.claim, h.turn = a.side, claim, a.turn
-	if err := h.begin(); err != nil {
+	a.claim = c
+	x := &handle{&a.hold}
+	a.handle = x
+	if err := a.begin(); err != nil {
 		return nil, err
 	}
-	return h, nil
+	return x, nil
 }
 
 // lineUp takes a turn in the local line. There is none if the server keeps the
 // only one.
-func (a *attempt) lineUp(ctx context.Context) error {
-	e := a.engine
+func (a *attempt) lineUp(ctx context.Context, try bool) error {
+	s := a.side
+	e := s.engine
 	if e.cfg.ServerQueue && e.cfg.LocalHandoff.Count == 0 {
 		return nil
 	}
-	req := queue.Request{Shared: a.shared, Limit: a.limit, Try: a.try}
-	if e.lines.TryEnterAs(&a.atOnce, a.key(), req) {
+	req := queue.Request{Shared: s.shared, Limit: s.limit, Try: try}
+	if e.lines.TryEnterAs(&a.atOnce, s.key(), req) {
 		a.turn = &a.atOnce
 		return nil
 	}
 	waiting, stop := e.UntilClosed(ctx)
 	defer stop()
-	turn, err := e.lines.Enter(waiting, a.key(), req, func() {
-		if !a.try {
+	turn, err := e.lines.Enter(waiting, s.key(), req, func() {
+		if !try {
 			a.busy(ctx, core.ErrNotAcquired)
 		}
 	})
@@ -110,14 +109,15 @@ func (a *attempt) lineUp(ctx context.Context) error {
 	return nil
 }
 
-// claim asks the backend, and waits for it unless this is a Try.
-func (a *attempt) claim(ctx context.Context) (Claim, error) {
-	queuer, queues := a.claimer.(Queuer)
-	if a.try || !queues || a.engine.cfg.NeverBlocks {
+// ask asks the backend for a claim, and waits for it unless this is a Try.
+func (a *attempt) ask(ctx context.Context, try bool) (Claim, error) {
+	e, claimer := a.side.engine, a.side.claimer
+	queuer, queues := claimer.(Queuer)
+	if try || !queues || e.cfg.NeverBlocks {
 		// An attempt that does not block costs less than to prepare for a wait.
-		c, err := a.claimer.Claim(ctx)
-		if err == nil || a.try || !errors.Is(err, core.ErrNotAcquired) {
-			return c, a.engine.explain(ctx, err, nil)
+		c, err := claimer.Claim(ctx)
+		if err == nil || try || !errors.Is(err, core.ErrNotAcquired) {
+			return c, e.explain(ctx, err, nil)
 		}
 	}
 	busy := func(err error) {
@@ -127,8 +127,8 @@ func (a *attempt) claim(ctx context.Context) (Claim, error) {
 		a.busy(ctx, err)
 	}
 	waiting := ctx
-	if !a.engine.cfg.BoundsItself {
-		w, stop := a.engine.UntilClosed(ctx)
+	if !e.cfg.BoundsItself {
+		w, stop := e.UntilClosed(ctx)
 		defer stop()
 		waiting = w
 	}
@@ -137,10 +137,10 @@ func (a *attempt) claim(ctx context.Context) (Claim, error) {
 	if queues {
 		c, err = queuer.Wait(waiting, busy)
 	} else {
-		waker, _ := a.claimer.(Waker)
-		c, err = a.engine.Retry(waiting, waker, busy, a.claimer.Claim)
+		waker, _ := claimer.(Waker)
+		c, err = e.Retry(waiting, waker, busy, claimer.Claim)
 	}
-	return c, a.engine.explain(ctx, err, a.held)
+	return c, e.explain(ctx, err, a.held)
 }
 
 // busy takes in that the object is held elsewhere and that a wait begins, which
@@ -151,9 +151,9 @@ func (a *attempt) busy(ctx context.Context, err error) {
 		a.held = core.ErrNotAcquired
 	}
 	if first {
-		ev := a.event(core.EventWaiting)
+		ev := a.side.event(core.EventWaiting)
 		ev.Err = a.held
-		a.engine.Observe(ctx, ev)
+		a.side.engine.Observe(ctx, ev)
 	}
 }
 
@@ -188,13 +188,13 @@ func ended(ctx context.Context) error {
 }
 
 // tell reports the outcome of an acquire to the observer.
-func (s *side) tell(ctx context.Context, h *hold, err error, took time.Duration) {
+func (s *side) tell(ctx context.Context, x *handle, err error, took time.Duration) {
 	ev := s.event(core.EventAcquired)
 	ev.Duration = took
 	if err != nil {
 		ev.Type, ev.Err = core.EventNotAcquired, err
 	} else {
-		ev.Token = h.claim.Token()
+		ev.Token = x.Token()
 	}
 	s.engine.Observe(ctx, ev)
 }

@@ -18,7 +18,6 @@ type Engine struct {
 	clock  lease.Clock
 	lines  queue.Table
 	leases *lease.Scheduler // nil: no leases
-	net    bool             // under handles that are dropped
 
 	ctx  context.Context // ends when Close begins, with cause core.ErrClosed
 	stop context.CancelCauseFunc
@@ -30,7 +29,8 @@ type Engine struct {
 
 	mu     sync.Mutex
 	closed bool
-	holds  *hold // all that are held, a list in no order
+	holds  *hold // all that are held, the newest first
+	net    net   // under handles that are dropped
 
 	// work counts what Close waits for: calls, holds and background goroutines.
 	// Once closed is set, only what it counts adds to it.
@@ -48,7 +48,7 @@ func newEngine(cfg Config, clock lease.Clock) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{cfg: cfg, clock: clock, net: canCatch(), finished: make(chan struct{})}
+	e := &Engine{cfg: cfg, clock: clock, net: net{works: canCatch()}, finished: make(chan struct{})}
 	e.ctx, e.stop = context.WithCancelCause(context.Background())
 	e.undoing, e.abandon = context.WithCancel(context.Background())
 	if cfg.Lease > 0 {
@@ -85,6 +85,7 @@ func (e *Engine) Close() error {
 	e.mu.Unlock()
 
 	e.stop(core.ErrClosed)
+	e.foldUp()
 	for _, h := range held {
 		h.lose(core.ErrClosed)
 	}

@@ -21,15 +21,21 @@ func (h *hold) passOn(entry *lease.Entry) bool {
 	e := h.side.engine
 	bound := e.cfg.LocalHandoff
 	claim, ok := h.claim.(Successive)
-	if bound.Count == 0 || !ok || h.chain.count >= bound.Count || e.clock.Now().Sub(h.chain.began) >= bound.For {
+	if bound.Count == 0 || !ok {
 		return false
 	}
+	now, chain := e.clock.Now(), h.since.chain
+	if chain.count >= bound.Count || now.Sub(chain.began) >= bound.For {
+		return false
+	}
+	chain.count++
 	h.mu.Lock()
 	turn := h.turn
 	h.mu.Unlock()
-	heir := &hold{side: h.side, since: e.clock.Now(), chain: chain{h.chain.began, h.chain.count + 1}}
+	heir := &hold{side: h.side, since: &since{now, chain}}
+	heir.handle = &handle{heir}
 	passed := turn != nil && turn.PassOn(func() (any, bool) {
-		return heir, e.register(heir, func() (ok bool) {
+		return heir.handle, e.register(heir, func() (ok bool) {
 			heir.claim, ok = claim.Succeed()
 			return ok
 		})

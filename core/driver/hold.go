@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -23,29 +24,40 @@ import (
 type hold struct {
 	side  *side
 	claim Claim
-	since time.Time // when it began; set if somebody wants to know
-	chain chain     // of local hand-overs
+	since *since // or nil, if nobody wants to know
 
-	next, prev *hold // in Engine.holds, guarded by Engine.mu
+	// Guarded by Engine.mu.
+	next, prev *hold  // in Engine.holds
+	round      uint32 // of the engine's net when it began
+	caught     bool   // it is not young any more
 
-	mu        sync.Mutex
-	turn      *queue.Turn   // in the local line, or nil
-	left      bool          // the turn has ended, or must end when it comes
-	lease     *lease.Entry  // or nil
-	err       error         // why it ended; nil: it is held
-	done      chan struct{} // made by the first call of Done
-	releasing bool          // Release, and not a loss, ended it
-	freed     chan struct{} // made by a Release that waits for the first one
-	result    error         // of the first Release, once it has one
-	settled   bool          // it has one
+	left      bool // the turn has ended, or must end when it comes
+	releasing bool // Release, and not a loss, ended it
+	settled   bool // the first Release has its result
+
+	mu      sync.Mutex      // guards what follows, and the three before
+	turn    *queue.Turn     // in the local line, or nil
+	lease   *lease.Entry    // or nil
+	err     error           // why it ended; nil: it is held
+	done    chan struct{}   // made by the first call of Done
+	freed   chan struct{}   // made by a Release that waits for the first one
+	result  *core.Error     // of the first Release, if that failed
+	handle  *handle         // while it is young
+	cleanup runtime.Cleanup // of the handle, once it is not
+}
+
+// since is when a hold began, and the server's grant that it rests on.
+type since struct {
+	began time.Time
+	chain chain // of local hand-overs
 }
 
 // begin begins the hold of a claim, which it gives back if that cannot be.
 func (h *hold) begin() error {
 	e, claim := h.side.engine, h.claim
 	if e.cfg.Observer != nil || e.cfg.LocalHandoff.Count > 0 {
-		h.since = e.clock.Now()
-		h.chain.began = h.since
+		now := e.clock.Now()
+		h.since = &since{now, chain{began: now}}
 	}
 	if !e.register(h, nil) {
 		e.background(func() { e.giveBack(claim.Release, h.event(core.EventGiveBackFailed)) })
@@ -85,6 +97,7 @@ func (e *Engine) register(h *hold, provided func() bool) bool {
 		h.next.prev = h
 	}
 	e.holds = h
+	e.spread(h)
 	return true
 }
 
@@ -233,8 +246,8 @@ func (h *hold) leave() {
 func (h *hold) event(t core.EventType) core.Event {
 	ev := h.side.event(t)
 	ev.Token = h.claim.Token()
-	if !h.since.IsZero() {
-		ev.Duration = h.side.engine.clock.Now().Sub(h.since)
+	if h.since != nil {
+		ev.Duration = h.side.engine.clock.Now().Sub(h.since.began)
 	}
 	return ev
 }

@@ -17,14 +17,12 @@ func (h *hold) release(ctx context.Context) error {
 	if !first {
 		return h.released(ctx)
 	}
+	h.cleanup.Stop() // None is added to a hold that has ended.
 	var err error
 	if !h.passOn(entry) {
 		err = h.giveUp(ctx, entry)
 	}
-	if err != nil {
-		err = &core.Error{Op: "release", Name: h.side.name, Err: err}
-	}
-	h.settle(err)
+	err = h.settle(err)
 	if h.side.engine.cfg.Observer != nil {
 		ev := h.event(core.EventReleased)
 		ev.Err = err
@@ -67,14 +65,27 @@ func (e *Engine) forRelease(ctx context.Context) (context.Context, context.Cance
 	return WithTimeout(ctx, e.cfg.ReleaseTimeout)
 }
 
-// settle records the result of the release for later calls.
-func (h *hold) settle(err error) {
+// settle records the result of the release for later calls, and returns it as they
+// get it.
+func (h *hold) settle(err error) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.result, h.settled = err, true
+	if err != nil {
+		h.result = &core.Error{Op: "release", Name: h.side.name, Err: err}
+	}
+	h.settled = true
 	if h.freed != nil {
 		close(h.freed)
 	}
+	return h.outcome()
+}
+
+// outcome returns the result of the first Release, which it has. mu is held.
+func (h *hold) outcome() error {
+	if h.result == nil {
+		return nil
+	}
+	return h.result
 }
 
 // released returns what a call after the first gets.
@@ -86,7 +97,7 @@ func (h *hold) released(ctx context.Context) error {
 		return &core.Error{Op: "release", Name: h.side.name, Err: errors.Unwrap(h.err)}
 	case h.settled:
 		defer h.mu.Unlock()
-		return h.result
+		return h.outcome()
 	}
 	if h.freed == nil {
 		h.freed = make(chan struct{})
@@ -99,7 +110,9 @@ func (h *hold) released(ctx context.Context) error {
 	}
 	select {
 	case <-freed:
-		return h.result
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.outcome()
 	case <-ctx.Done():
 		return &core.Error{Op: "release", Name: h.side.name, Err: ended(ctx)}
 	}
@@ -114,6 +127,6 @@ func (h *hold) abandon() {
 	e := h.side.engine
 	e.background(func() {
 		e.Observe(context.Background(), h.event(core.EventAbandoned))
-		h.settle(h.giveUp(context.Background(), entry))
+		_ = h.settle(h.giveUp(context.Background(), entry)) // Nobody is left to be told.
 	})
 }
