@@ -51,6 +51,7 @@ func (l *locker) poll(ctx context.Context, lazy bool) (driver.Claim, error) {
 			return nil, err
 		}
 		c := l.claim(s, lazy)
+		c.taking.awaitedBy(ctx)
 		found, changed := s.take(c)
 		switch found {
 		case entered:
@@ -85,7 +86,8 @@ func (l *locker) poll(ctx context.Context, lazy bool) (driver.Claim, error) {
 // claim returns a claim that is yet to be taken, on a carrier that has a place for
 // it.
 func (l *locker) claim(s *session, lazy bool) *claim {
-	c := &claim{session: s, shared: l.shared, flag: l.keys.flag}
+	c := &claim{session: s, shared: l.shared}
+	c.giving.gate = l.keys.flag
 	c.taking.init(l.take, l.keys.data, l.keys.gate)
 	c.taking.owner, c.taking.lazy = c, lazy
 	return c

@@ -12,14 +12,12 @@ import (
 // it, so that a short hold costs little memory.
 type claim struct {
 	session *session
+	row     *row      // in the session's table, while the key is taken
 	stand   *standing // that waited for it on its session, or nil: that is a carrier
 	family  *family   // of a slot on a carrier
-	slot    int64
+	taking  op        // of a claim that another op took, only the key and the token
+	giving  op        // the unlock; its gate is set from the beginning
 	shared  bool
-	flag    int64
-
-	taking op // of a claim that another op took, only the key and the token
-	giving op // the unlock
 
 	// Guarded by session.mu.
 	given      bool // the unlock was sent
@@ -29,6 +27,9 @@ type claim struct {
 
 func (c *claim) key() Key { return c.taking.key }
 
+// flag is shown by those who want to be told of the release.
+func (c *claim) flag() int64 { return c.giving.gate }
+
 // Token implements driver.Claim.
 func (c *claim) Token() uint64 { return c.taking.token }
 
@@ -37,15 +38,15 @@ func (c *claim) Token() uint64 { return c.taking.token }
 // release that cannot be confirmed costs the other holds of the session, but it
 // does not leave a lock behind.
 func (c *claim) Release(ctx context.Context) error {
-	c.give()
+	c.give(ctx)
 	if err := c.giving.wait(ctx); err != nil && !c.giving.resolved() {
 		return err
 	}
 	return c.outcome()
 }
 
-// give sends the unlock, unless it was sent.
-func (c *claim) give() {
+// give sends the unlock, unless it was sent, to be awaited with ctx.
+func (c *claim) give(ctx context.Context) {
 	s := c.session
 	s.mu.Lock()
 	if c.given {
@@ -54,12 +55,13 @@ func (c *claim) give() {
 	}
 	c.given = true
 	c.giving.owner = c
+	c.giving.awaitedBy(ctx)
 	if c.shared {
-		c.giving.init(opUnlockRead, c.key(), c.flag)
+		c.giving.init(opUnlockRead, c.key(), c.flag())
 	} else {
-		c.giving.init(opUnlock, c.key(), c.flag)
+		c.giving.init(opUnlock, c.key(), c.flag())
 	}
-	s.table.unsettle(c.key())
+	c.row.unsettle()
 	cause := s.cause
 	if cause == nil {
 		s.enqueue(&c.giving)
@@ -75,14 +77,16 @@ func (c *claim) undo(o *op) (undo []*op, ok bool) {
 	s := c.session
 	switch {
 	case o == &c.giving:
-		undo = append(undo, simple(opDrop, Int64Key(c.flag)).must(), simple(opDrop, Int64Key(s.pool.common)).must())
+		undo = append(undo, simple(opDrop, Int64Key(c.flag())).must(), simple(opDrop, Int64Key(s.pool.common)).must())
 	case o.code%opPair != opLock:
 		undo = append(undo, simple(opDropRead, Int64Key(o.gate)).must())
 	}
 	if !c.shared {
 		return append(undo, simple(opDrop, c.key()).must()), true
 	}
-	return append(undo, simple(opDropRead, c.key()).must()), !s.others(c.key())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append(undo, simple(opDropRead, c.key()).must()), !c.row.others()
 }
 
 // landed implements owner.
@@ -91,17 +95,17 @@ func (c *claim) landed(o *op) (left bool) {
 	switch {
 	case o == &c.giving:
 		s.unlink(c)
-		s.table.leave(c.key())
+		s.table.leave(c.row)
 		if c.family != nil {
-			delete(c.family.held, c.slot)
+			delete(c.family.held, c.family.keys.slotOf(c.key()))
 			c.family.idle = false
 		}
 		return c.stand == nil
 	case o.err == nil && o.reply == replyTaken:
-		s.table.settle(c.key())
+		c.row.settle()
 		return false
 	default:
-		s.table.leave(c.key())
+		s.table.leave(c.row)
 		return true
 	}
 }
@@ -114,7 +118,7 @@ func (c *claim) then(o *op) {
 	if c.stand != nil {
 		c.stand.done()
 	}
-	c.session.pool.local.tell(c.flag)
+	c.session.pool.local.tell(c.flag())
 	if o.err == nil && o.reply != replyGiven && !o.redone {
 		c.session.kill("a lock that this session held was unlocked by somebody else")
 	}
@@ -181,7 +185,8 @@ func (s *session) disown() (lost []func(error)) {
 // answer is entered, nothing was done; see table.
 func (s *session) take(c *claim) (entry, <-chan struct{}) {
 	s.mu.Lock()
-	found, changed := s.table.enter(c.key(), c.shared)
+	r, found, changed := s.table.enter(c.key(), c.shared)
+	c.row = r
 	cause := s.cause
 	if found == entered && cause == nil {
 		s.enqueue(&c.taking)
@@ -193,17 +198,10 @@ func (s *session) take(c *claim) (entry, <-chan struct{}) {
 	return found, changed
 }
 
-// own records that the session holds a lock, for one more claim of it.
-func (s *session) own(k Key, shared bool) {
+// own records that the session holds the lock of a claim.
+func (s *session) own(c *claim) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.table.enter(k, shared)
-	s.table.settle(k)
-}
-
-// others reports whether the key is taken more than once.
-func (s *session) others(k Key) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.table.others(k)
+	c.row, _, _ = s.table.enter(c.key(), c.shared)
+	c.row.settle()
 }

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -41,8 +42,7 @@ func (st *standing) hand() (again bool) {
 	}
 	for _, c := range claims {
 		if !st.wait.deliver(c) {
-			c.give()
-			<-c.giving.done
+			_ = c.Release(context.Background()) // If it fails the session has ended.
 		}
 	}
 	return !st.wait.close()
@@ -52,9 +52,9 @@ func (st *standing) hand() (again bool) {
 // when the last of them is released.
 func (st *standing) claim(shared bool, token uint64) *claim {
 	st.uses.Add(1)
-	st.session.own(st.key, shared)
-	c := &claim{session: st.session, stand: st, shared: shared, flag: st.wait.keys.flag}
-	c.taking.key, c.taking.token = st.key, token
+	c := &claim{session: st.session, stand: st, shared: shared}
+	c.taking.key, c.taking.token, c.giving.gate = st.key, token, st.wait.keys.flag
+	st.session.own(c)
 	return c
 }
 

@@ -2,27 +2,34 @@ package postgres
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // An op is one operation of one caller on a session. The simple ones, which have
 // an opcode, are combined: all that are pending travel as one statement.
 type op struct {
-	code opcode
-	key  Key
-	gate int64 // or flag
-	*own       // of an op that is not simple; else nil
-
-	alone bool  // it must not share a transaction: it blocks, or may fail
-	lazy  bool  // it may be late, to share a round trip with others
+	code  opcode
+	reply int32 // see the outcome
+	key   Key
+	gate  int64 // or flag
+	*own        // of an op that is not simple; else nil
 	owner owner // or nil
 
-	sent   bool          // guarded by session.mu
-	redone bool          // it was undone and sent again, or is an undo itself
-	done   chan struct{} // closed when the outcome is known
+	alone  bool // it must not share a transaction: it blocks, or may fail
+	lazy   bool // it may be late, to share a round trip with others
+	sent   bool // guarded by session.mu
+	redone bool // it was undone and sent again, or is an undo itself
 
-	// The outcome, valid once done is closed.
-	reply int32
+	// When the outcome is known, known is set, and then done is closed or, if that
+	// is nil, wg is done, which takes no memory of its own but cannot be awaited
+	// together with anything else.
+	known atomic.Bool
+	wg    sync.WaitGroup
+	done  chan struct{}
+
+	// The outcome, valid once it is known.
 	token uint64
 	err   error
 }
@@ -47,7 +54,7 @@ type owner interface {
 	// reports whether a place on the session is free again.
 	landed(o *op) bool
 
-	// then is called next, without mu, before o.done is closed.
+	// then is called next, without mu, before those who wait for o are woken.
 	then(o *op)
 }
 
@@ -74,16 +81,26 @@ func (h hooks) then(*op) {
 
 // simple returns an op of the statement batch.
 func simple(code opcode, key Key) *op {
-	o := new(op)
+	o := &op{done: make(chan struct{})}
 	o.init(code, key, 0)
 	return o
 }
 
+// init sets what a simple op does. It leaves open how its outcome is told.
 func (o *op) init(code opcode, key Key, gate int64) {
 	if key.pair {
 		code += opPair
 	}
-	o.code, o.key, o.gate, o.done = code, key, gate, make(chan struct{})
+	o.code, o.key, o.gate = code, key, gate
+}
+
+// awaitedBy prepares o, which is not added yet, to be awaited with ctx.
+func (o *op) awaitedBy(ctx context.Context) {
+	if ctx.Done() == nil {
+		o.wg.Add(1)
+	} else {
+		o.done = make(chan struct{})
+	}
 }
 
 // special returns an op with a statement of its own.
@@ -105,19 +122,18 @@ func listening(verb, channel string) *op {
 func (o *op) isSimple() bool { return o.own == nil }
 
 // resolved reports whether the outcome is known.
-func (o *op) resolved() bool {
-	select {
-	case <-o.done:
-		return true
-	default:
-		return false
-	}
-}
+func (o *op) resolved() bool { return o.known.Load() }
 
-// wait waits for the outcome, or returns ctx.Err() when ctx ends first.
+// wait waits for the outcome, or returns ctx.Err() when ctx ends first. That is
+// not looked at if the op was prepared for a context that cannot end: the outcome is
+// there within the ping timeout.
 func (o *op) wait(ctx context.Context) error {
 	end := ctx.Done()
-	if end == nil { // This is quicker.
+	switch {
+	case o.done == nil:
+		o.wg.Wait()
+		return nil
+	case end == nil: // This is quicker.
 		<-o.done
 		return nil
 	}
@@ -126,6 +142,16 @@ func (o *op) wait(ctx context.Context) error {
 		return nil
 	case <-end:
 		return ctx.Err()
+	}
+}
+
+// tell tells those who wait that the outcome is known.
+func (o *op) tell() {
+	o.known.Store(true)
+	if o.done != nil {
+		close(o.done)
+	} else {
+		o.wg.Done()
 	}
 }
 
@@ -165,6 +191,6 @@ func (s *session) deliver(ops []*op, left int) {
 		if o.owner != nil {
 			o.owner.then(o)
 		}
-		close(o.done)
+		o.tell()
 	}
 }

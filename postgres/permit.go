@@ -33,6 +33,9 @@ func newPermits(p *Provider, name string, k keys, limit int, err error) *permits
 // slot returns the key of slot i.
 func (k keys) slot(i int64) Key { return Int64Key(k.data.value ^ i) }
 
+// slotOf is the inverse of slot.
+func (k keys) slotOf(key Key) int64 { return key.value ^ k.data.value }
+
 // Claim implements driver.Claimer. What is said of an interrupted locker.Claim
 // holds here too.
 func (l *permits) Claim(ctx context.Context) (driver.Claim, error) {
@@ -246,8 +249,8 @@ func nthToken(token uint64, n int) uint64 {
 
 // granted makes a claim of a slot.
 func (w *want) granted(s *session, f *family, i int64, token uint64) *claim {
-	c := &claim{session: s, family: f, slot: i, flag: w.keys.flag}
-	c.taking.key, c.taking.token = w.keys.slot(i), token
+	c := &claim{session: s, family: f}
+	c.taking.key, c.taking.token, c.giving.gate = w.keys.slot(i), token, w.keys.flag
 	return c
 }
 

@@ -9,6 +9,7 @@ type table struct {
 
 // A row is a key that is taken, or about to be.
 type row struct {
+	key     Key
 	shared  bool
 	taken   int           // by how many ops or claims
 	open    int           // how many of these are ops without an outcome
@@ -24,8 +25,9 @@ const (
 	unsettled              // an op on it has no outcome yet: wait for changed
 )
 
-// enter reserves a key for an op that is about to take it.
-func (t *table) enter(k Key, shared bool) (entry, <-chan struct{}) {
+// enter reserves a key for an op that is about to take it. It returns the key's row,
+// if it was entered, for the calls that follow.
+func (t *table) enter(k Key, shared bool) (*row, entry, <-chan struct{}) {
 	r := t.rows[k]
 	switch {
 	case r == nil:
@@ -33,48 +35,48 @@ func (t *table) enter(k Key, shared bool) (entry, <-chan struct{}) {
 			t.rows = make(map[Key]*row)
 		}
 		r = t.unused()
-		r.shared, r.taken, r.open = shared, 1, 1
+		r.key, r.shared, r.taken, r.open = k, shared, 1, 1
 		t.rows[k] = r
-		return entered, nil
+		return r, entered, nil
 	case shared && r.shared:
 		r.taken++
 		r.open++
-		return entered, nil
+		return r, entered, nil
 	case r.open > 0:
 		if r.changed == nil {
 			r.changed = make(chan struct{})
 		}
-		return unsettled, r.changed
+		return nil, unsettled, r.changed
 	}
-	return occupied, nil
+	return nil, occupied, nil
 }
 
-// settle records that an op took the key.
-func (t *table) settle(k Key) {
-	if r := t.rows[k]; r != nil {
+// settle records that an op took the key. There is no row, here and below, for a
+// slot of a semaphore.
+func (r *row) settle() {
+	if r != nil {
 		r.open--
 		r.tell()
 	}
 }
 
 // unsettle records that an op which gives the key up is about to be sent.
-func (t *table) unsettle(k Key) {
-	if r := t.rows[k]; r != nil {
+func (r *row) unsettle() {
+	if r != nil {
 		r.open++
 	}
 }
 
 // leave removes an op that did not take the key, or gave it up.
-func (t *table) leave(k Key) {
-	r := t.rows[k]
+func (t *table) leave(r *row) {
 	if r == nil {
 		return
 	}
 	r.open--
 	r.taken--
 	r.tell()
-	if r.taken == 0 {
-		delete(t.rows, k)
+	if r.taken == 0 && t.rows[r.key] == r { // The table may have been cleared.
+		delete(t.rows, r.key)
 		t.free = append(t.free, r)
 	}
 }
@@ -99,10 +101,7 @@ func (r *row) tell() {
 
 // others reports whether the key is taken by more than one op or claim, so that
 // the server's count of it cannot be known after an error.
-func (t *table) others(k Key) bool {
-	r := t.rows[k]
-	return r != nil && r.taken > 1
-}
+func (r *row) others() bool { return r != nil && r.taken > 1 }
 
 func (t *table) clear() {
 	for _, r := range t.rows {

@@ -1,0 +1,68 @@
+package postgres
+
+import (
+	"fmt"
+	"runtime"
+	"time"
+)
+
+// ready ends the first batch, delivers its outcome, and sends what has gathered.
+func (s *session) ready() error {
+	s.mu.Lock()
+	if len(s.flight) == 0 {
+		s.mu.Unlock()
+		return nil // The end was told at the same time.
+	}
+	b := s.flight[0]
+	s.flight = append(s.flight[:0:0], s.flight[1:]...)
+	if b.err == nil && b.current != len(b.steps) {
+		s.mu.Unlock()
+		return s.endWith(b, fmt.Errorf("%w: %d of %d statements were answered", errReply, b.current, len(b.steps)))
+	}
+	if b.err != nil {
+		s.mu.Unlock()
+		return s.reconcile(b)
+	}
+	left := land(nil, b.ops)
+	if len(b.ops) < worthGathering {
+		s.flush()
+		s.mu.Unlock()
+		s.deliver(b.ops, left)
+		return nil
+	}
+	s.gathering = true
+	s.mu.Unlock()
+	s.deliver(b.ops, left)
+	s.gather(len(b.ops))
+	return nil
+}
+
+// worthGathering is how many callers must be answered at a time for it to be
+// worth while to wait for what they do next.
+const worthGathering = 8
+
+// gather lets the callers run that were just answered, n of them, and then sends
+// what they have added: many of them ask for the next thing at once, and the first
+// one alone would make a batch of one. A statement costs the server as much as
+// thirty rows. It goes on for as long as more come, for some microseconds, and not
+// for long if many others want to run: the next answer may be there.
+func (s *session) gather(n int) {
+	const most, longest = 32, time.Millisecond
+	start := time.Now()
+	for seen, turn := -1, 0; turn < most && time.Since(start) < longest; turn++ {
+		runtime.Gosched()
+		s.mu.Lock()
+		added := len(s.pending)
+		s.mu.Unlock()
+		if added >= n || added == seen {
+			break
+		}
+		seen = added
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gathering = false
+	if s.cause == nil {
+		s.flush()
+	}
+}

@@ -1,0 +1,78 @@
+package postgres
+
+import "fmt"
+
+// reconcile deals with a batch that failed: the error does not tell which of its
+// ops were carried out, and advisory locks survive it. Each op is undone, which
+// is possible as long as the session cannot have held the same lock before. The
+// op of a batch of one then fails; those of a larger batch are sent again, alone,
+// so that only the guilty one fails. If an op cannot be undone the session ends.
+//
+// The undo travels before anything that was added meanwhile, and its failure
+// ends the session. A second batch in flight may have run between the two; it
+// names other keys, because a key is taken by one op at a time (see table).
+func (s *session) reconcile(b *batch) error {
+	ops := b.ops
+	var undo []*op
+	for _, o := range ops {
+		if o.owner == nil {
+			continue
+		}
+		more, ok := o.owner.undo(o)
+		if !ok {
+			return s.endWith(b, fmt.Errorf("it is not known what the session holds after an error: %w", b.err))
+		}
+		undo = append(undo, more...)
+	}
+	s.mu.Lock()
+	if cause := s.cause; cause != nil {
+		s.mu.Unlock()
+		s.finish(cause, ops...)
+		return cause
+	}
+	for _, st := range b.steps {
+		if st.parses {
+			delete(s.writer.prepared, st.stmt.name)
+		}
+	}
+	var failed []*op
+	switch {
+	case len(ops) > 1:
+		for _, o := range ops {
+			o.alone, o.sent, o.redone = true, false, true
+		}
+		undo = append(undo, ops...)
+	case len(undo) > 0:
+		last := undo[len(undo)-1]
+		last.owner = followed{last.owner, func() { s.finish(b.err, ops...) }}
+	default:
+		failed = ops
+	}
+	s.pending = append(undo, s.pending...)
+	s.flush()
+	s.mu.Unlock()
+	s.finish(b.err, failed...)
+	return nil
+}
+
+// A followed owner has something to do after its op.
+type followed struct {
+	owner
+	next func()
+}
+
+func (f followed) then(o *op) {
+	f.owner.then(o)
+	f.next()
+}
+
+// endWith ends the session because of a batch that is not in flight any more, and
+// returns the cause.
+func (s *session) endWith(b *batch, err error) error {
+	s.end(err)
+	s.mu.Lock()
+	cause := s.cause // The session may have ended before, by another one.
+	s.mu.Unlock()
+	s.finish(cause, b.ops...)
+	return cause
+}
