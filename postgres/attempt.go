@@ -51,20 +51,20 @@ func (l *locker) poll(ctx context.Context, lazy bool) (driver.Claim, error) {
 			return nil, err
 		}
 		c := l.claim(s, lazy)
-		c.taking.awaitedBy(ctx)
+		c.op.awaitedBy(ctx)
 		found, changed := s.take(c)
 		switch found {
 		case entered:
-			err := s.await(ctx, &c.taking)
+			err := s.await(ctx, &c.op)
 			switch {
 			case errors.Is(err, errUnknown):
 				l.provider.engine.GiveBack(c.unknown)
 				return nil, err
-			case err != nil && !c.taking.sent && ctx.Err() == nil && !errors.Is(err, core.ErrClosed):
+			case err != nil && !c.op.sent && ctx.Err() == nil && !errors.Is(err, core.ErrClosed):
 				continue // The session had ended before; the next one may do.
 			case err != nil:
 				return nil, unlessEnded(ctx, err)
-			case c.taking.reply != replyTaken:
+			case c.op.reply != replyTaken:
 				return nil, core.ErrNotAcquired
 			}
 			return c, nil
@@ -86,17 +86,16 @@ func (l *locker) poll(ctx context.Context, lazy bool) (driver.Claim, error) {
 // claim returns a claim that is yet to be taken, on a carrier that has a place for
 // it.
 func (l *locker) claim(s *session, lazy bool) *claim {
-	c := &claim{session: s, shared: l.shared}
-	c.giving.gate = l.keys.flag
-	c.taking.init(l.take, l.keys.data, l.keys.gate)
-	c.taking.owner, c.taking.lazy = c, lazy
+	c := &claim{session: s, shared: l.shared, flag: l.keys.flag}
+	c.op.init(l.take, l.keys.data, l.keys.gate)
+	c.op.owner, c.op.lazy = c, lazy
 	return c
 }
 
 // unknown waits for the outcome of an attempt that nobody waits for any more, and
 // gives up what it was granted.
 func (c *claim) unknown(ctx context.Context) error {
-	o := &c.taking
+	o := &c.op
 	if err := o.wait(ctx); err != nil {
 		return err
 	}

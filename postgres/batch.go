@@ -11,6 +11,7 @@ import (
 // A batch is what one Sync ends: one implicit transaction, one round trip.
 type batch struct {
 	ops     []*op // all of them
+	whole   bool  // ops is not shared with what was pending behind them
 	steps   []step
 	sent    time.Time
 	allow   time.Duration
@@ -36,6 +37,9 @@ func takeBatch(pending []*op, stmts *statements) (*batch, []*op) {
 		}
 	}
 	b := &batch{ops: pending[:n:n]}
+	if b.whole = n == len(pending); b.whole {
+		b.ops = pending
+	}
 	together := b.ops
 	if slices.ContainsFunc(b.ops, func(o *op) bool { return !o.isSimple() }) {
 		together = nil

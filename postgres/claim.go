@@ -8,15 +8,17 @@ import (
 )
 
 // A claim is one lock, shared lock or slot that a session holds for this process.
-// It implements driver.Watched. The ops that take it and give it up are a part of
-// it, so that a short hold costs little memory.
+// It implements driver.Watched. The op that takes it is a part of it, and gives it up
+// later, so that a short hold costs little memory: nobody looks at the op any more
+// once who awaited it has its outcome.
 type claim struct {
 	session *session
 	row     *row      // in the session's table, while the key is taken
 	stand   *standing // that waited for it on its session, or nil: that is a carrier
 	family  *family   // of a slot on a carrier
-	taking  op        // of a claim that another op took, only the key and the token
-	giving  op        // the unlock; its gate is set from the beginning
+	op      op        // of a claim that another op took, at first only the key
+	token   uint64
+	flag    int64 // shown by those who want to be told of the release
 	shared  bool
 
 	// Guarded by session.mu.
@@ -25,13 +27,10 @@ type claim struct {
 	next, prev *claim // in session.claims
 }
 
-func (c *claim) key() Key { return c.taking.key }
-
-// flag is shown by those who want to be told of the release.
-func (c *claim) flag() int64 { return c.giving.gate }
+func (c *claim) key() Key { return c.op.key }
 
 // Token implements driver.Claim.
-func (c *claim) Token() uint64 { return c.taking.token }
+func (c *claim) Token() uint64 { return c.token }
 
 // Release implements driver.Claim. The unlock is sent once; every call waits for
 // its outcome. If that does not come the session ends, and with it the lock: a
@@ -39,7 +38,7 @@ func (c *claim) Token() uint64 { return c.taking.token }
 // does not leave a lock behind.
 func (c *claim) Release(ctx context.Context) error {
 	c.give(ctx)
-	if err := c.giving.wait(ctx); err != nil && !c.giving.resolved() {
+	if err := c.op.wait(ctx); err != nil && !c.op.resolved() {
 		return err
 	}
 	return c.outcome()
@@ -54,21 +53,22 @@ func (c *claim) give(ctx context.Context) {
 		return
 	}
 	c.given = true
-	c.giving.owner = c
-	c.giving.awaitedBy(ctx)
+	c.op.reset()
+	c.op.owner = c
+	c.op.awaitedBy(ctx)
 	if c.shared {
-		c.giving.init(opUnlockRead, c.key(), c.flag())
+		c.op.init(opUnlockRead, c.key(), c.flag)
 	} else {
-		c.giving.init(opUnlock, c.key(), c.flag())
+		c.op.init(opUnlock, c.key(), c.flag)
 	}
 	c.row.unsettle()
 	cause := s.cause
 	if cause == nil {
-		s.enqueue(&c.giving)
+		s.enqueue(&c.op)
 	}
 	s.mu.Unlock()
 	if cause != nil {
-		s.finish(cause, &c.giving)
+		s.finish(cause, &c.op)
 	}
 }
 
@@ -76,8 +76,8 @@ func (c *claim) give(ctx context.Context) {
 func (c *claim) undo(o *op) (undo []*op, ok bool) {
 	s := c.session
 	switch {
-	case o == &c.giving:
-		undo = append(undo, simple(opDrop, Int64Key(c.flag())).must(), simple(opDrop, Int64Key(s.pool.common)).must())
+	case o.gives():
+		undo = append(undo, simple(opDrop, Int64Key(c.flag)).must(), simple(opDrop, Int64Key(s.pool.common)).must())
 	case o.code%opPair != opLock:
 		undo = append(undo, simple(opDropRead, Int64Key(o.gate)).must())
 	}
@@ -93,7 +93,7 @@ func (c *claim) undo(o *op) (undo []*op, ok bool) {
 func (c *claim) landed(o *op) (left bool) {
 	s := c.session
 	switch {
-	case o == &c.giving:
+	case o.gives():
 		s.unlink(c)
 		s.table.leave(c.row)
 		if c.family != nil {
@@ -102,6 +102,7 @@ func (c *claim) landed(o *op) (left bool) {
 		}
 		return c.stand == nil
 	case o.err == nil && o.reply == replyTaken:
+		c.token = o.token
 		c.row.settle()
 		return false
 	default:
@@ -112,13 +113,13 @@ func (c *claim) landed(o *op) (left bool) {
 
 // then implements owner.
 func (c *claim) then(o *op) {
-	if o != &c.giving {
+	if !o.gives() {
 		return
 	}
 	if c.stand != nil {
 		c.stand.done()
 	}
-	c.session.pool.local.tell(c.flag())
+	c.session.pool.local.tell(c.flag)
 	if o.err == nil && o.reply != replyGiven && !o.redone {
 		c.session.kill("a lock that this session held was unlocked by somebody else")
 	}
@@ -126,7 +127,7 @@ func (c *claim) then(o *op) {
 
 // outcome explains the outcome of the unlock.
 func (c *claim) outcome() error {
-	o := &c.giving
+	o := &c.op
 	switch {
 	case o.err == nil && (o.reply == replyGiven || o.redone):
 		return nil
@@ -189,11 +190,11 @@ func (s *session) take(c *claim) (entry, <-chan struct{}) {
 	c.row = r
 	cause := s.cause
 	if found == entered && cause == nil {
-		s.enqueue(&c.taking)
+		s.enqueue(&c.op)
 	}
 	s.mu.Unlock()
 	if found == entered && cause != nil {
-		s.finish(cause, &c.taking)
+		s.finish(cause, &c.op)
 	}
 	return found, changed
 }

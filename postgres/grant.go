@@ -53,7 +53,7 @@ func (st *standing) hand() (again bool) {
 func (st *standing) claim(shared bool, token uint64) *claim {
 	st.uses.Add(1)
 	c := &claim{session: st.session, stand: st, shared: shared}
-	c.taking.key, c.taking.token, c.giving.gate = st.key, token, st.wait.keys.flag
+	c.op.key, c.token, c.flag = st.key, token, st.wait.keys.flag
 	st.session.own(c)
 	return c
 }

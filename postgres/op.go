@@ -94,6 +94,20 @@ func (o *op) init(code opcode, key Key, gate int64) {
 	o.code, o.key, o.gate = code, key, gate
 }
 
+// reset makes o, whose outcome is known and was taken, one that was never added. Its
+// key stays.
+func (o *op) reset() {
+	o.alone, o.lazy, o.sent, o.redone = false, false, false, false
+	o.known.Store(false)
+	o.done, o.reply, o.token, o.err = nil, 0, 0, nil
+}
+
+// gives reports whether o gives up what its claim holds.
+func (o *op) gives() bool {
+	code := o.code % opPair
+	return o.isSimple() && (code == opUnlock || code == opUnlockRead)
+}
+
 // awaitedBy prepares o, which is not added yet, to be awaited with ctx.
 func (o *op) awaitedBy(ctx context.Context) {
 	if ctx.Done() == nil {
@@ -145,13 +159,15 @@ func (o *op) wait(ctx context.Context) error {
 	}
 }
 
-// tell tells those who wait that the outcome is known.
+// tell tells those who wait that the outcome is known. By then one of them may have
+// seen it, and made o another op.
 func (o *op) tell() {
+	done := o.done
 	o.known.Store(true)
-	if o.done != nil {
-		close(o.done)
+	if done != nil {
+		close(done)
 	} else {
-		o.wg.Done()
+		o.wg.Done() // Nobody has seen it: whoever has no channel waits for this.
 	}
 }
 

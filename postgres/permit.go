@@ -250,7 +250,7 @@ func nthToken(token uint64, n int) uint64 {
 // granted makes a claim of a slot.
 func (w *want) granted(s *session, f *family, i int64, token uint64) *claim {
 	c := &claim{session: s, family: f}
-	c.taking.key, c.taking.token, c.giving.gate = w.keys.slot(i), token, w.keys.flag
+	c.op.key, c.token, c.flag = w.keys.slot(i), token, w.keys.flag
 	return c
 }
 

@@ -3,6 +3,7 @@ package postgres
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 )
 
@@ -14,7 +15,7 @@ func (s *session) ready() error {
 		return nil // The end was told at the same time.
 	}
 	b := s.flight[0]
-	s.flight = append(s.flight[:0:0], s.flight[1:]...)
+	s.flight = slices.Delete(s.flight, 0, 1)
 	if b.err == nil && b.current != len(b.steps) {
 		s.mu.Unlock()
 		return s.endWith(b, fmt.Errorf("%w: %d of %d statements were answered", errReply, b.current, len(b.steps)))
@@ -24,16 +25,15 @@ func (s *session) ready() error {
 		return s.reconcile(b)
 	}
 	left := land(nil, b.ops)
-	if len(b.ops) < worthGathering {
+	s.gathering = len(b.ops) >= worthGathering
+	if !s.gathering {
 		s.flush()
-		s.mu.Unlock()
-		s.deliver(b.ops, left)
-		return nil
 	}
-	s.gathering = true
 	s.mu.Unlock()
 	s.deliver(b.ops, left)
-	s.gather(len(b.ops))
+	if len(b.ops) >= worthGathering {
+		s.gather(b)
+	}
 	return nil
 }
 
@@ -41,14 +41,15 @@ func (s *session) ready() error {
 // worth while to wait for what they do next.
 const worthGathering = 8
 
-// gather lets the callers run that were just answered, n of them, and then sends
-// what they have added: many of them ask for the next thing at once, and the first
-// one alone would make a batch of one. A statement costs the server as much as
+// gather lets the callers run that were just answered, those of a batch, and then
+// sends what they have added: many of them ask for the next thing at once, and the
+// first one alone would make a batch of one. A statement costs the server as much as
 // thirty rows. It goes on for as long as more come, for some microseconds, and not
 // for long if many others want to run: the next answer may be there.
-func (s *session) gather(n int) {
+func (s *session) gather(b *batch) {
 	const most, longest = 32, time.Millisecond
-	start := time.Now()
+	start, n := time.Now(), len(b.ops)
+	clear(b.ops)
 	for seen, turn := -1, 0; turn < most && time.Since(start) < longest; turn++ {
 		runtime.Gosched()
 		s.mu.Lock()
@@ -62,6 +63,9 @@ func (s *session) gather(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.gathering = false
+	if b.whole && s.room == nil {
+		s.room = b.ops[:0]
+	}
 	if s.cause == nil {
 		s.flush()
 	}

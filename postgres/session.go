@@ -44,6 +44,7 @@ type session struct {
 	mu        sync.Mutex
 	cause     error // why it ended
 	pending   []*op
+	room      []*op     // empty, for what is pending next
 	flight    []*batch  // sent and not answered, at most maxFlight
 	overdue   time.Time // the last sign of the server, once its answer was found to be late
 	linger    *time.Timer
@@ -150,7 +151,7 @@ func (s *session) flush() {
 		var b *batch
 		b, s.pending = takeBatch(s.pending, s.stmts)
 		if len(s.pending) == 0 {
-			s.pending = make([]*op, 0, len(b.ops)) // As many are likely to come again.
+			s.pending, s.room = s.room, nil
 		}
 		s.used.set()
 		for _, o := range b.ops {
