@@ -84,6 +84,7 @@ func (l *permits) compareLimits(ctx context.Context, look *op) {
 // sweep forgets the families that were not used since the last time, and takes
 // down the limits that they show. mu is held.
 func (s *session) sweep() {
+	var lower []*op
 	for base, f := range s.families {
 		switch {
 		case len(f.held) > 0 || len(f.wanting) > 0 || f.busy:
@@ -92,8 +93,9 @@ func (s *session) sweep() {
 		default:
 			delete(s.families, base)
 			for _, limit := range f.limits {
-				s.enqueue(simple(opLower, f.keys.limitKey(limit)))
+				lower = append(lower, simple(opLower, f.keys.limitKey(limit)))
 			}
 		}
 	}
+	s.enqueue(lower...)
 }

@@ -157,10 +157,10 @@ func (s *session) subscribe(flag int64, l *listener) {
 		l.tell()
 		return
 	}
-	if len(s.listeners[name]) == 0 {
+	s.listeners[name] = append(s.listeners[name], l)
+	if len(s.listeners[name]) == 1 {
 		s.enqueue(listening("listen", name))
 	}
-	s.listeners[name] = append(s.listeners[name], l)
 }
 
 // unsubscribe takes subscribe back.

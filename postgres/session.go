@@ -49,6 +49,7 @@ type session struct {
 	overdue   time.Time // the last sign of the server, once its answer was found to be late
 	linger    *time.Timer
 	gathering bool // callers that were just answered are about to add their next ops
+	writing   bool // a batch, without mu
 	writer    writer
 	claims    *claim            // told of the loss, a list in no order
 	table     table             // of the keys that are taken on this session
@@ -113,7 +114,8 @@ func (s *session) add(ops ...*op) {
 	}
 }
 
-// enqueue is add to a session that has not ended. mu is held.
+// enqueue is add to a session that has not ended. mu is held, but not all of the
+// time, see flush.
 func (s *session) enqueue(ops ...*op) {
 	urgent := false
 	for _, o := range ops {
@@ -143,11 +145,12 @@ func (s *session) flushNow() {
 	}
 }
 
-// flush sends what is pending, as far as the flight has room. mu is held, also
-// during the write: the amount in flight is bounded and small, so the write
-// blocks only when the connection is dead, and then the watch closes it.
+// flush sends what is pending, as far as the flight has room. mu is held, but not
+// during a write, so that others can add ops meanwhile; whoever writes sends what
+// they have added. The amount in flight is bounded and small, so a write blocks only
+// when the connection is dead, and then the watch closes it.
 func (s *session) flush() {
-	for len(s.pending) > 0 && len(s.flight) < maxFlight && !s.gathering {
+	for len(s.pending) > 0 && len(s.flight) < maxFlight && !s.gathering && !s.writing {
 		var b *batch
 		b, s.pending = takeBatch(s.pending, s.stmts)
 		if len(s.pending) == 0 {
@@ -161,13 +164,17 @@ func (s *session) flush() {
 	}
 }
 
-// send writes a batch. mu is held.
+// send writes a batch, while nobody else does. mu is held, but not during the write.
 func (s *session) send(b *batch) {
 	b.sent = time.Now()
 	s.flight = append(s.flight, b)
 	err := s.writer.encode(b, s.stmts)
 	if err == nil {
+		s.writing = true
+		s.mu.Unlock()
 		_, err = s.net.Write(s.writer.out)
+		s.mu.Lock()
+		s.writing = false
 	}
 	if err != nil {
 		// The reader notices that the connection is closed, and ends the session.

@@ -64,9 +64,12 @@ func (s *session) check() (time.Duration, error) {
 		return 0, s.cause
 	}
 	s.sweep()
+	if s.cause != nil {
+		return 0, s.cause
+	}
 	if len(s.flight) == 0 {
-		if quiet := s.received.ago(); quiet < s.ping {
-			return s.ping - quiet, nil
+		if quiet := s.received.ago(); quiet < s.ping || s.writing {
+			return max(s.ping-quiet, s.ping/10), nil
 		}
 		s.send(&batch{}) // A Sync alone: the cheapest thing that is answered.
 		return min(s.ping, s.answer), nil
