@@ -160,3 +160,29 @@ func TestOneGoroutineForManyLeases(t *testing.T) {
 		}
 	})
 }
+
+// A jump ends a lease at the next look, whichever lease that look is for: the one
+// that has ended may be due later than others that stand.
+func TestAJumpIsSeenAtTheNextLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ahead atomic.Int64
+		var s server
+		ends, stays := newHolder(), newHolder()
+		sched := scheduler(t, &s, func(c *lease.Config) {
+			c.Clock.Wall = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+			c.Renew = func(_ context.Context, holders []lease.Holder) []error {
+				if holders[0] == lease.Holder(ends) {
+					time.Sleep(10 * term)
+				}
+				return []error{errDown}
+			}
+		})
+		sched.Add(ends, time.Now(), term)
+		time.Sleep(3 * time.Second)
+		sched.Add(stays, time.Now(), term) // It is tried again 200 ms after each failure.
+		const due = 3*time.Second + term/3
+		time.Sleep(due - 3*time.Second + 300*time.Millisecond)
+		ahead.Store(int64(4 * time.Second))
+		ends.isLost(t, due+400*time.Millisecond)
+	})
+}
