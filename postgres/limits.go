@@ -97,5 +97,7 @@ func (s *session) sweep() {
 			}
 		}
 	}
-	s.enqueue(lower...)
+	if len(lower) > 0 {
+		s.enqueue(lower...)
+	}
 }
