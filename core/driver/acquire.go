@@ -111,9 +111,8 @@ func (a *attempt) lineUp(ctx context.Context, try bool) error {
 
 // ask asks the backend for a claim, and waits for it unless this is a Try.
 func (a *attempt) ask(ctx context.Context, try bool) (Claim, error) {
-	e, claimer := a.side.engine, a.side.claimer
-	queuer, queues := claimer.(Queuer)
-	if try || !queues || e.cfg.NeverBlocks {
+	e, claimer, queuer := a.side.engine, a.side.claimer, a.side.queuer
+	if try || queuer == nil || e.cfg.NeverBlocks {
 		// An attempt that does not block costs less than to prepare for a wait.
 		c, err := claimer.Claim(ctx)
 		if err == nil || try || !errors.Is(err, core.ErrNotAcquired) {
@@ -134,7 +133,7 @@ func (a *attempt) ask(ctx context.Context, try bool) (Claim, error) {
 	}
 	var c Claim
 	var err error
-	if queues {
+	if queuer != nil {
 		c, err = queuer.Wait(waiting, busy)
 	} else {
 		waker, _ := claimer.(Waker)

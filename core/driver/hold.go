@@ -64,9 +64,11 @@ func (h *hold) begin() error {
 		h.leave()
 		return core.ErrClosed
 	}
-	if leased, ok := claim.(Leased); ok && e.leases != nil {
-		from, term := leased.Lease()
-		h.care(e.leases.Add(h, from, term))
+	if e.leases != nil {
+		if leased, ok := claim.(Leased); ok {
+			from, term := leased.Lease()
+			h.care(e.leases.Add(h, from, term))
+		}
 	}
 	if watched, ok := claim.(Watched); ok {
 		watched.Watch(h.lose)

@@ -16,6 +16,7 @@ const MaxName = 64 << 10
 type side struct {
 	engine  *Engine
 	claimer Claimer
+	queuer  Queuer // claimer, if it is one, or nil
 	kind    core.Kind
 	name    string
 	shared  bool
@@ -44,24 +45,30 @@ func (s *side) event(t core.EventType) core.Event {
 	return core.Event{Type: t, Kind: s.kind, Name: s.name, Shared: s.shared}
 }
 
+// side returns one that is exclusive, of which there is one.
+func (e *Engine) side(kind core.Kind, name string, c Claimer) side {
+	queuer, _ := c.(Queuer)
+	return side{engine: e, claimer: c, queuer: queuer, kind: kind, name: name, limit: 1, invalid: checkName(name)}
+}
+
 // NewLock returns the lock that c claims.
 func (e *Engine) NewLock(name string, c Claimer) core.Lock {
-	return &side{engine: e, claimer: c, kind: core.KindLock, name: name, limit: 1, invalid: checkName(name)}
+	s := e.side(core.KindLock, name, c)
+	return &s
 }
 
 // NewRWLock returns the reader-writer lock whose sides are claimed by read and
 // write.
 func (e *Engine) NewRWLock(name string, read, write Claimer) core.RWLock {
-	invalid := checkName(name)
-	return &rwlock{
-		read:  side{engine: e, claimer: read, kind: core.KindRWLock, name: name, shared: true, limit: 1, invalid: invalid},
-		write: side{engine: e, claimer: write, kind: core.KindRWLock, name: name, limit: 1, invalid: invalid},
-	}
+	l := &rwlock{e.side(core.KindRWLock, name, read), e.side(core.KindRWLock, name, write)}
+	l.read.shared = true
+	return l
 }
 
 // NewSemaphore returns the semaphore of which c claims permits.
 func (e *Engine) NewSemaphore(name string, limit int, c Claimer) core.Semaphore {
-	s := &semaphore{side{engine: e, claimer: c, kind: core.KindSemaphore, name: name, limit: limit, invalid: checkName(name)}}
+	s := &semaphore{e.side(core.KindSemaphore, name, c)}
+	s.limit = limit
 	if s.invalid == nil && limit < 1 {
 		s.invalid = invalid("the limit of a semaphore is %d; it must be at least 1", limit)
 	}
