@@ -40,8 +40,9 @@ type call struct {
 
 	// A call that is used again has one waiter at a time, and a channel of capacity
 	// 1 that receives instead of being closed.
-	reused bool
-	over   bool // the waiter has received
+	reused  bool
+	over    bool // the waiter has received
+	patient bool // and waits for nothing else
 
 	closing <-chan struct{} // closed when the provider is
 }
@@ -147,6 +148,10 @@ func (c *call) finish(back time.Time) {
 // wait returns when the call is done, with its error, or when ctx ends; the call
 // then goes on by itself.
 func (c *call) wait(ctx context.Context) error {
+	if c.patient && !c.over {
+		<-c.done
+		c.over = true
+	}
 	if c.isDone() {
 		return c.err
 	}

@@ -46,6 +46,8 @@ type attempt struct {
 	token  string // inst|seq
 	record string // in the queue: inst|seq|mode|limit|push
 	push   bool   // the process listens
+
+	patient bool // its calls are waited for until they are done
 }
 
 func (c *claimer) attempt(push bool) attempt { return c.attemptOf(c.p.seq.Add(1), push) }
@@ -61,7 +63,7 @@ func (c *claimer) attemptOf(seq uint64, push bool) attempt {
 		b = append(b, "|0"...)
 	}
 	record := string(b)
-	return attempt{seq, record[:token], record, push}
+	return attempt{seq: seq, token: record[:token], record: record, push: push}
 }
 
 // An answer is what the acquire script said.
@@ -82,6 +84,11 @@ type answer struct {
 // Claim implements driver.Claimer.
 func (c *claimer) Claim(ctx context.Context) (driver.Claim, error) {
 	a := c.attempt(false)
+	if a.patient = c.p.patient(ctx); !a.patient && c.p.bounded {
+		closing, stop := c.p.engine.UntilClosed(ctx)
+		defer stop()
+		ctx = closing
+	}
 	ans, err := c.ask(ctx, &a, "")
 	if err != nil {
 		return nil, err
@@ -143,6 +150,7 @@ func (c *claimer) send(ctx context.Context, a *attempt, ticket string) *call {
 	call := c.p.borrow(c.acquire, c.keys[:])
 	call.guard = 2
 	call.acks = c.p.opts.ReplicaAcks > 0
+	call.patient = a.patient
 	switch {
 	case c.family == c.p.shared:
 		call.args = []any{a.token, nil, ticket, a.record, string(c.mode), strconv.Itoa(c.limit)}

@@ -129,6 +129,7 @@ func (h *hold) bereave(cause error) {
 func (h *hold) Release(ctx context.Context) error {
 	p := h.c.p
 	call := p.borrow(h.c.release, h.c.keys[:])
+	call.patient = p.patient(ctx)
 	switch {
 	case h.c.release.joint != nil:
 		call.form, call.token = gives, &h.token

@@ -46,24 +46,38 @@ func suffix(kind core.Kind) string {
 }
 
 func (p *Provider) keys(kind core.Kind, name string) keys {
-	return keysOf(p.base(name) + suffix(kind))
+	b := make([]byte, 0, 256)
+	b = append(p.appendBase(b, name), suffix(kind)...)
+	return spread(b, len(b))
 }
 
 // keysOf returns the keys that belong to a state.
 func keysOf(state string) keys {
-	return keys{state, state + ":q", state + ":f", state + ":w"}
+	return spread(append(make([]byte, 0, 256), state...), len(state))
+}
+
+// spread returns the keys that belong to the state at the beginning of b, which has
+// room for them, as parts of one string: an acquire may be all that an object is
+// for.
+func spread(b []byte, state int) keys {
+	for _, end := range []string{":q", ":f", ":w"} {
+		b = append(append(b, b[:state]...), end...)
+	}
+	all, next := string(b), state+len(":q")
+	return keys{all[:state], all[state : state+next], all[state+next : state+2*next], all[state+2*next:]}
 }
 
 // base returns the key of the Lock of that name.
-func (p *Provider) base(name string) string {
-	tag := ""
+func (p *Provider) base(name string) string { return string(p.appendBase(nil, name)) }
+
+func (p *Provider) appendBase(b []byte, name string) []byte {
+	b = append(append(b, p.opts.Prefix...), ":{"...)
 	if p.opts.HashTag != nil {
-		tag = p.opts.HashTag(name)
+		if tag := p.opts.HashTag(name); tag != "" {
+			b = append(append(b, escape(tag)...), "}{"...)
+		}
 	}
-	if tag == "" {
-		return p.opts.Prefix + ":{" + escape(name) + "}"
-	}
-	return p.opts.Prefix + ":{" + escape(tag) + "}{" + escape(name) + "}"
+	return append(append(b, escape(name)...), '}')
 }
 
 // escape maps names one to one to strings without braces, of bounded length. A

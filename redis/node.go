@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"sync"
 	"time"
@@ -28,6 +29,7 @@ type node struct {
 	mu      sync.Mutex
 	flights int // pipelines that are out
 	pending []*call
+	since   time.Time   // when there began to be some that had to wait
 	hurry   *time.Timer // sends what has been pending for long
 	closed  bool
 	idle    chan []*call // to a goroutine that rests; closed with the node
@@ -35,18 +37,11 @@ type node struct {
 	wg      sync.WaitGroup
 }
 
-func newNode(client *goredis.Client, opts *Options) *node {
-	n := &node{
-		client: client, timeout: opts.Timeout, acks: opts.ReplicaAcks, ackTime: opts.ReplicaTimeout,
+func newNode(client *goredis.Client, opts *Options, silence time.Duration) *node {
+	return &node{
+		client: client, timeout: opts.Timeout, silence: silence, acks: opts.ReplicaAcks, ackTime: opts.ReplicaTimeout,
 		idle: make(chan []*call),
 	}
-	if limits := client.Options(); !limits.ContextTimeoutEnabled {
-		n.silence = max(limits.ReadTimeout, limits.WriteTimeout)
-		if limits.ReadTimeout <= 0 || limits.WriteTimeout <= 0 {
-			n.silence = 1<<63 - 1 // It never does.
-		}
-	}
-	return n
 }
 
 // Three pipelines at a time let one fill while others are out; with more they
@@ -80,6 +75,7 @@ func (n *node) send(calls ...*call) {
 	if n.flights < fewFlights {
 		n.take()
 	} else if len(n.pending) == len(calls) {
+		n.since = time.Now()
 		if n.hurry == nil {
 			n.hurry = time.AfterFunc(patience, n.overdue)
 		} else {
@@ -115,14 +111,27 @@ func (n *node) do(ctx context.Context, c *call) {
 	}
 }
 
-// overdue sends what no flight has come back for.
+// overdue sends what no flight has come back for. If no more may be sent, it gives
+// up in the end, so that every call ends within twice the timeout.
 func (n *node) overdue() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if len(n.pending) > 0 && n.flights < mostFlights && !n.closed {
+	switch waited := time.Since(n.since); {
+	case len(n.pending) == 0 || n.closed:
+	case n.flights < mostFlights:
 		n.take()
+	case waited < n.timeout:
+		n.hurry.Reset(n.timeout - waited)
+	default:
+		for _, c := range n.pending {
+			c.err = errNoneBack
+			c.finish(time.Time{})
+		}
+		n.pending = nil
 	}
 }
+
+var errNoneBack = errors.New("no answer to any of the requests before it")
 
 // take starts a flight with what is pending. Its caller holds n.mu.
 func (n *node) take() {

@@ -29,6 +29,7 @@ type Provider struct {
 	slots        *family // of semaphores, if they have one of their own
 
 	calls    sync.Pool // of those that are used again
+	bounded  bool      // every call ends in bounded time, whatever the server does
 	seq      atomic.Uint64
 	register register
 	lines    lines
@@ -73,6 +74,7 @@ func newProvider(client goredis.UniversalClient, opts *Options) (*Provider, erro
 	if p.servers, err = newServers(client, &p.opts); err != nil {
 		return nil, err
 	}
+	p.bounded = p.servers.silence() <= o.Timeout && o.Timeout <= o.ReleaseTimeout
 	p.engine, err = driver.New(driver.Config{
 		Backend:        "redis",
 		Observer:       o.Observer,
@@ -80,6 +82,7 @@ func newProvider(client goredis.UniversalClient, opts *Options) (*Provider, erro
 		Renewer:        p,
 		MaxHold:        o.MaxHold,
 		ServerQueue:    true,
+		BoundsItself:   p.bounded,
 		ReleaseTimeout: o.ReleaseTimeout,
 		// One lease, and the second look that follows a call without an answer.
 		GiveBackTimeout: max(10*time.Second, o.Lease, 3*o.Timeout),
@@ -98,6 +101,17 @@ func newProvider(client goredis.UniversalClient, opts *Options) (*Provider, erro
 	p.receiver.init(p)
 	p.owners.init(p)
 	return p, nil
+}
+
+// patient reports whether one who has that context may wait for a call until it is
+// done: nobody can ask it to return earlier, and the call ends by itself. To listen
+// to anything else costs as much as the wait.
+func (p *Provider) patient(ctx context.Context) bool {
+	if !p.bounded {
+		return false
+	}
+	_, ends := ctx.Deadline()
+	return !ends && driver.Uninterrupted(ctx)
 }
 
 // newInst returns 96 random bits: two providers never have the same.

@@ -54,7 +54,7 @@ func (s *servers) node(client *goredis.Client) *node {
 	defer s.mu.Unlock()
 	n := s.nodes[client]
 	if n == nil {
-		n = newNode(client, s.opts)
+		n = newNode(client, s.opts, s.silence())
 		n.closed = s.closed
 		if s.cluster != nil {
 			n.astray = s.redirect
@@ -71,6 +71,30 @@ func (s *servers) only() *node {
 	}
 	client, _ := s.universal.(*goredis.Client)
 	return s.node(client)
+}
+
+// silence returns after which time the driver gives a silent server up; 0: when the
+// context of a call ends.
+func (s *servers) silence() time.Duration {
+	var read, write time.Duration
+	switch c := s.universal.(type) {
+	case *goredis.ClusterClient:
+		o := c.Options()
+		if o.ContextTimeoutEnabled {
+			return 0
+		}
+		read, write = o.ReadTimeout, o.WriteTimeout
+	case *goredis.Client:
+		o := c.Options()
+		if o.ContextTimeoutEnabled {
+			return 0
+		}
+		read, write = o.ReadTimeout, o.WriteTimeout
+	}
+	if read <= 0 || write <= 0 {
+		return 1<<63 - 1 // It never does.
+	}
+	return max(read, write)
 }
 
 // send carries the calls out and does not wait for them. Nothing that it does

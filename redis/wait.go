@@ -30,8 +30,19 @@ func (c *claimer) Wait(ctx context.Context, busy func(error)) (driver.Claim, err
 	w := p.lines.expect(c, c.attempt(push), 0)
 	defer func() { p.lines.leave(w) }()
 	pause := shortPause
+	if w.patient = p.patient(ctx); !w.patient && p.bounded {
+		closing, stop := p.engine.UntilClosed(ctx)
+		defer stop()
+		ctx = closing
+	}
 	for first := true; ; first = false {
 		ans, err := w.enter(ctx)
+		if w.patient && (err != nil || !ans.granted) { // It becomes a wait.
+			w.patient = false
+			closing, stop := p.engine.UntilClosed(ctx)
+			defer stop()
+			ctx = closing
+		}
 		switch {
 		case err == nil && ans.granted:
 			h, err := c.hold(&w.attempt, ans)
