@@ -26,34 +26,46 @@ type node struct {
 	ackTime time.Duration
 	astray  func(context.Context, *call) bool // carries out what this server does not serve, or nil
 
-	mu      sync.Mutex
-	flights int // pipelines that are out
-	pending []*call
-	since   time.Time   // when there began to be some that had to wait
-	hurry   *time.Timer // sends what has been pending for long
-	closed  bool
-	idle    chan []*call // to a goroutine that rests; closed with the node
-	resting int
-	wg      sync.WaitGroup
+	mu       sync.Mutex
+	flights  int  // pipelines that are out
+	boarding bool // one of them has not taken what is pending yet
+	crowd    int  // how many calls the last one had
+	pending  []*call
+	since    time.Time   // when there began to be some that had to wait
+	hurry    *time.Timer // sends what has been pending for long
+	closed   bool
+	idle     chan struct{} // to a goroutine that rests; closed with the node
+	resting  int
+	wg       sync.WaitGroup
 }
 
 func newNode(client *goredis.Client, opts *Options, silence time.Duration) *node {
 	return &node{
 		client: client, timeout: opts.Timeout, silence: silence, acks: opts.ReplicaAcks, ackTime: opts.ReplicaTimeout,
-		idle: make(chan []*call),
+		idle: make(chan struct{}),
 	}
 }
 
-// Three pipelines at a time let one fill while others are out; with more they
-// would be shorter, and each costs the server a read and a write. Over a network
-// where a round trip takes longer than patience, or when a connection hangs,
-// more are sent, so a caller never waits for another one's round trip.
+// Three pipelines at a time let one fill while others are out. Where many call, two
+// do: with more they would be shorter, and each costs the server a read, a write and
+// the call of a script. Over a network where a round trip takes longer than
+// patience, or when a connection hangs, more are sent, so a caller never waits for
+// another one's round trip.
 const (
 	fewFlights  = 3
 	mostFlights = 8
+	fewCalls    = 3
 	patience    = 500 * time.Microsecond
 	maxBatch    = 256
 )
+
+// room reports whether one more pipeline may be sent at once. Its caller holds n.mu.
+func (n *node) room() bool {
+	if n.crowd > fewCalls {
+		return n.flights < fewFlights-1
+	}
+	return n.flights < fewFlights
+}
 
 // slack is how much later than asked for a call may return in the goroutine of
 // its caller: what has passed since the caller set its deadline, and no more.
@@ -72,7 +84,11 @@ func (n *node) send(calls ...*call) {
 		return
 	}
 	n.pending = append(n.pending, calls...)
-	if n.flights < fewFlights {
+	if n.boarding {
+		n.mu.Unlock()
+		return
+	}
+	if n.room() {
 		n.take()
 	} else if len(n.pending) == len(calls) {
 		n.since = time.Now()
@@ -93,12 +109,14 @@ func (n *node) do(ctx context.Context, c *call) {
 		limit = min(limit, time.Until(at))
 	}
 	n.mu.Lock()
-	if n.closed || n.silence > limit+slack || n.flights >= fewFlights || len(n.pending) > 0 {
+	lone := n.flights == 0 || n.crowd <= fewCalls && n.room()
+	if n.closed || n.silence > limit+slack || !lone || len(n.pending) > 0 {
 		n.mu.Unlock()
 		n.send(c)
 		return
 	}
 	n.flights++
+	n.crowd = 1
 	n.wg.Add(1)
 	n.mu.Unlock()
 	defer n.wg.Done()
@@ -106,7 +124,7 @@ func (n *node) do(ctx context.Context, c *call) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.flights--
-	if len(n.pending) > 0 {
+	if len(n.pending) > 0 && !n.boarding {
 		n.take()
 	}
 }
@@ -117,7 +135,7 @@ func (n *node) overdue() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	switch waited := time.Since(n.since); {
-	case len(n.pending) == 0 || n.closed:
+	case len(n.pending) == 0 || n.boarding || n.closed:
 	case n.flights < mostFlights:
 		n.take()
 	case waited < n.timeout:
@@ -133,19 +151,19 @@ func (n *node) overdue() {
 
 var errNoneBack = errors.New("no answer to any of the requests before it")
 
-// take starts a flight with what is pending. Its caller holds n.mu.
+// take starts a flight for what is pending. Its caller holds n.mu.
 func (n *node) take() {
-	batch := n.next()
 	n.flights++
+	n.boarding = true
 	if !n.closed {
 		select {
-		case n.idle <- batch:
+		case n.idle <- struct{}{}:
 			n.resting--
 			return
 		default:
 		}
 	}
-	n.wg.Go(func() { n.fly(batch) })
+	n.wg.Go(n.fly)
 }
 
 // next takes a batch from what is pending. Its caller holds n.mu.
@@ -156,22 +174,27 @@ func (n *node) next() []*call {
 		n.pending = batch[maxBatch:]
 		batch = batch[:maxBatch]
 	}
+	n.crowd = len(batch)
 	return batch
 }
 
-// fly carries out one batch, and then what has gathered meanwhile. With nothing
-// to do it waits for the next one: a new goroutine would have to grow its stack
-// in every call of the driver.
-func (n *node) fly(batch []*call) {
+// fly carries out what is pending, and then what has gathered meanwhile. With nothing
+// to do it waits: a new goroutine would have to grow its stack in every call of the
+// driver.
+func (n *node) fly() {
 	for more := true; more; {
-		n.carryOut(batch, n.timeout)
-		if len(batch) > 1 {
-			runtime.Gosched() // Those whose calls came back are likely to make the next ones.
-		}
 		n.mu.Lock()
-		if len(n.pending) > 0 {
-			batch = n.next()
+		n.boarding = true
+		if n.crowd > 1 {
 			n.mu.Unlock()
+			runtime.Gosched() // Those whose calls came back are likely to make the next ones.
+			n.mu.Lock()
+		}
+		n.boarding = false
+		if len(n.pending) > 0 {
+			batch := n.next()
+			n.mu.Unlock()
+			n.carryOut(batch, n.timeout)
 			continue
 		}
 		n.flights--
@@ -183,7 +206,7 @@ func (n *node) fly(batch []*call) {
 		if over {
 			return
 		}
-		batch, more = <-n.idle
+		_, more = <-n.idle
 	}
 }
 

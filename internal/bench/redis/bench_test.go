@@ -105,7 +105,7 @@ func BenchmarkDistinct(b *testing.B) {
 			var wg sync.WaitGroup
 			var left atomic.Int64
 			left.Store(int64(b.N))
-			cpu, own := serverCPU(c), ownCPU()
+			cpu, own, called := serverCPU(c), ownCPU(), scripts(c)
 			b.ResetTimer()
 			for i := range 64 {
 				name := fmt.Sprint("distinct", i)
@@ -126,6 +126,7 @@ func BenchmarkDistinct(b *testing.B) {
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "pairs/s")
 			b.ReportMetric((serverCPU(c)-cpu)*1e6/float64(b.N), "server-CPU-µs")
 			b.ReportMetric((ownCPU()-own)*1e6/float64(b.N), "own-CPU-µs")
+			b.ReportMetric(float64(scripts(c)-called)/float64(b.N), "scripts")
 		})
 	}
 }
