@@ -37,9 +37,9 @@ func (s *serverClock) until(t time.Time) string {
 }
 
 // local returns a time here that is not after the server's time ms, by the last
-// reply before now.
+// reply before now. Both times of the server were cut off below the millisecond.
 func (s *serverClock) local(ms int64) (time.Time, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.sent.Add(time.Duration(ms-s.ms) * time.Millisecond), !s.sent.IsZero()
+	return s.sent.Add(time.Duration(ms-s.ms-1) * time.Millisecond), !s.sent.IsZero()
 }

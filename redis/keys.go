@@ -67,9 +67,7 @@ func spread(b []byte, state int) keys {
 	return keys{all[:state], all[state : state+next], all[state+next : state+2*next], all[state+2*next:]}
 }
 
-// base returns the key of the Lock of that name.
-func (p *Provider) base(name string) string { return string(p.appendBase(nil, name)) }
-
+// appendBase appends the key of the Lock of that name.
 func (p *Provider) appendBase(b []byte, name string) []byte {
 	b = append(append(b, p.opts.Prefix...), ":{"...)
 	if p.opts.HashTag != nil {

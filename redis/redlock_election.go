@@ -183,7 +183,7 @@ func (n *election) await(ctx context.Context) error {
 		if n.push = max(g.fence, 1); !g.stale() {
 			n.e.l.engine.Observe(ctx, core.Event{
 				Type: core.EventHandedOver, Kind: n.e.kind, Name: n.e.name, Shared: n.w.c.shared(),
-				Duration: max(0, time.Since(g.from)),
+				Duration: max(0, time.Since(g.made)),
 			})
 		}
 	case <-n.w.astray:

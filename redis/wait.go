@@ -11,13 +11,6 @@ import (
 	"github.com/distlock/distlock-go/core/driver"
 )
 
-// A grant is the news that an attempt owns the object.
-type grant struct {
-	fence uint64
-	from  time.Time // not after the server began to count
-	term  time.Duration
-}
-
 // Wait implements driver.Queuer. It stands in the server's queue, and is told of
 // the grant by the release that makes it.
 //
@@ -26,23 +19,45 @@ type grant struct {
 // for a subscription, and one that does keeps its turn.
 func (c *claimer) Wait(ctx context.Context, busy func(error)) (driver.Claim, error) {
 	p := c.p
-	push := p.receiver.live()
-	w := p.lines.expect(c, c.attempt(push), 0)
+	w := p.lines.expect(c, c.attempt(p.receiver.live()), 0)
+	if !p.bounded {
+		return w.wait(ctx, busy, nil)
+	}
+	var met *entered
+	if w.patient = p.patient(ctx); w.patient {
+		ans, err := w.enter(ctx)
+		if err == nil && ans.granted {
+			h, err := c.hold(&w.attempt, ans)
+			p.reuse(ans.call)
+			p.lines.leave(w)
+			return h, err
+		}
+		w.patient = false
+		met = &entered{ans, err}
+	}
+	closing, stop := p.engine.UntilClosed(ctx)
+	defer stop()
+	return w.wait(closing, busy, met)
+}
+
+// An entered is what came of asking for the object and a place.
+type entered struct {
+	ans answer
+	err error
+}
+
+// wait is Wait for one who has asked already, if met is not nil.
+func (w *waiter) wait(ctx context.Context, busy func(error), met *entered) (driver.Claim, error) {
+	c, p, push := w.c, w.c.p, w.push
 	defer func() { p.lines.leave(w) }()
 	pause := shortPause
-	if w.patient = p.patient(ctx); !w.patient && p.bounded {
-		closing, stop := p.engine.UntilClosed(ctx)
-		defer stop()
-		ctx = closing
-	}
 	for first := true; ; first = false {
-		ans, err := w.enter(ctx)
-		if w.patient && (err != nil || !ans.granted) { // It becomes a wait.
-			w.patient = false
-			closing, stop := p.engine.UntilClosed(ctx)
-			defer stop()
-			ctx = closing
+		if met == nil {
+			ans, err := w.enter(ctx)
+			met = &entered{ans, err}
 		}
+		ans, err := met.ans, met.err
+		met = nil
 		switch {
 		case err == nil && ans.granted:
 			h, err := c.hold(&w.attempt, ans)
@@ -89,25 +104,21 @@ func (c *claimer) Wait(ctx context.Context, busy func(error)) (driver.Claim, err
 
 const shortPause = 50 * time.Millisecond
 
-// stale reports whether too little of a grant is left to confirm it: the process
-// was paused, or the message was late.
-func (g grant) stale() bool { return time.Until(g.from.Add(g.term)) < g.term/4 }
-
 // A waiter is one attempt that waits. It is known to the receiver before its
 // request is sent, because the grant may overtake the reply.
 type waiter struct {
 	attempt
 	c      *claimer
-	since  time.Time     // before its first request
 	grants chan grant    // of capacity 1; made when it stands in line
 	astray chan struct{} // alike: the server does not know the attempt
 
 	// Guarded by lines.mu.
-	line    *line  // nil until it stands there
-	early   *grant // that has overtaken the first reply
-	ticket  int64  // its place, 0 for none yet
-	queued  bool   // the server has said that it queues
-	trouble error  // of the last poll
+	line    *line     // nil until it stands there
+	early   *grant    // that has overtaken the first reply
+	asked   time.Time // before the last request whose answer was no grant, or the first one
+	ticket  int64     // its place, 0 for none yet
+	queued  bool      // the server has said that it queues
+	trouble error     // of the last poll
 }
 
 // enter asks for the object, and for a place in the queue if it is held: the old
@@ -127,7 +138,7 @@ func (w *waiter) confirm(ctx context.Context, call *call, g grant) (driver.Claim
 	p := w.c.p
 	p.engine.Observe(ctx, core.Event{
 		Type: core.EventHandedOver, Kind: w.c.kind, Name: w.c.name, Shared: w.c.shared(),
-		Token: g.fence, Duration: max(0, time.Since(g.from)),
+		Token: g.fence, Duration: max(0, time.Since(g.made)),
 	})
 	if p.opts.ReplicaAcks > 0 {
 		ans, err := w.enter(ctx)

@@ -80,6 +80,7 @@ func TestPlantedDefectsAreFound(t *testing.T) {
 				{"a release that does not look whose the lock is", []mutants.Edit{
 					{File: "redis/script/lock_release.lua", Old: "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\n", New: ""},
 					{File: "redis/script/lock_release.lua", Old: "if holder == ARGV[1] then", New: "if holder then"},
+					{File: "redis/script/lock_joint.lua", Old: "elseif holders[i] == args[4 + i] then", New: "elseif holders[i] then"},
 				}, overlap(core.KindLock)},
 				{"one permit too many", []mutants.Edit{
 					{File: "redis/script/shared_queue.lua", Old: "'+inf') < limit\n", New: "'+inf') <= limit\n"},
@@ -121,6 +122,7 @@ func TestPlantedDefectsAreFound(t *testing.T) {
 			"redis": {
 				{"tokens that begin anew", []mutants.Edit{
 					{File: "redis/script/lock_take.lua", Old: "    return clock\n", New: "    return {1, 1000000 - at[2], now}\n"},
+					{File: "redis/script/lock_joint.lua", Old: "if (not last[i] or last[i] - clock < 0)", New: "if false"},
 				}, func(r Report) bool { return r.Regressions > 0 }},
 			},
 			"redlock": {

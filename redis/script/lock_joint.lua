@@ -30,22 +30,27 @@ end
 local function acquire(KEYS, ARGV)
 --@lock_take
 end
+-- What the first lines have seen holds until the first write; the same release may
+-- be here twice. So those of locks that nobody waits for come first.
 local function giveAll()
   local queues = redis.call('EXISTS', unpack(keys, gives + 1, 2 * gives))
   local holders = redis.call('MGET', unpack(keys, 1, gives))
-  local rest, held = 2 * gives + 4 * takes, {}
+  local held, awaited = {}, {}
   for i = 1, gives do
-    local token = args[4 + i]
     if queues > 0 and redis.call('EXISTS', keys[gives + i]) == 1 then
-      local ok, answer = pcall(release, {keys[i], keys[gives + i], keys[rest + i], keys[rest + gives + i]}, {token})
-      if answer ~= 1 then but(i, ok, answer) end
-    elseif holders[i] == token then
+      awaited[#awaited + 1] = i
+    elseif holders[i] == args[4 + i] then
       held[#held + 1] = keys[i]
     else
       but(i, true, 0)
     end
   end
   if held[1] then redis.call('DEL', unpack(held)) end
+  local rest = 2 * gives + 4 * takes
+  for _, i in ipairs(awaited) do
+    local ok, answer = pcall(release, {keys[i], keys[gives + i], keys[rest + i], keys[rest + gives + i]}, {args[4 + i]})
+    if answer ~= 1 then but(i, ok, answer) end
+  end
 end
 -- NX tells of a lock that is held, also by an acquire before it in this call.
 local function takeAll()
