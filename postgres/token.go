@@ -16,8 +16,8 @@ const DefaultTokenSequence = "public.distlock_token"
 
 // timelineShift is where the timeline stands in a token.
 //
-// A token is timeline<<48 + n. n comes from one sequence for all names, whose
-// values are durable before they are seen; it survives a crash of the server.
+// A token is timeline<<48 + n. n comes from one sequence for all names. It survives
+// a crash of the server, whose log may lack the last values: see leapSQL.
 // The timeline grows when a standby is promoted, which may have missed the last
 // values of n. What is left: a database that was dumped and restored into a new
 // cluster begins again, unless the sequence is set to its old value.
@@ -57,9 +57,11 @@ func (o *Options) prepareTokens(ctx context.Context, conn *pgconn.PgConn) (strin
 	if errors.Is(why, errNoSequence) && !o.NoCreate {
 		why = o.createSequence(ctx, conn)
 	}
+	if why == nil {
+		_, err := conn.Exec(ctx, fmt.Sprintf(leapSQL, quoteLiteral(quoteSequence(o.TokenSequence)))).ReadAll()
+		return quoteSequence(o.TokenSequence), err
+	}
 	switch {
-	case why == nil:
-		return quoteSequence(o.TokenSequence), nil
 	case errors.Is(why, errBadSequence):
 		return "", invalid("%v", why)
 	case conn.IsClosed():
@@ -69,6 +71,14 @@ func (o *Options) prepareTokens(ctx context.Context, conn *pgconn.PgConn) (strin
 	}
 	return "", nil
 }
+
+// leapSQL leaves out values that may have been drawn before a crash. PostgreSQL logs
+// 32 draws at a time, and makes only the transaction which does that wait until the
+// log is written; others get the rest of the 32 at once, and a crash takes them back.
+// Each 32 that may be missing had a session that waited for its commit, so this is
+// enough for 16 of those. A crash ends all sessions, so each begins with it; as values
+// are tokensPerDraw apart, there are enough for 2^31 sessions.
+const leapSQL = `select max(nextval(%s)) from generate_series(1, 512)`
 
 var (
 	errNoSequence  = errors.New("the sequence does not exist")
