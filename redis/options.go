@@ -68,7 +68,8 @@ type Options struct {
 	// Observer is told of events. Default: nobody is.
 	Observer core.Observer
 
-	// ReleaseTimeout bounds one release. Default 5 s.
+	// ReleaseTimeout bounds one release. Default 5 s. Where so many requests hang that
+	// no more are sent, one that waits for those may take twice the Timeout.
 	ReleaseTimeout time.Duration
 }
 
