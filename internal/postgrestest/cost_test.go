@@ -120,12 +120,14 @@ func TestIdleWaiters(t *testing.T) {
 				return query[int](t, c, "select xact_commit + xact_rollback from pg_stat_database where datname = current_database()")
 			}
 			exec(t, c, "create table if not exists x as select generate_series(1, 1000) as a")
-			time.Sleep(2 * time.Second) // The measurement begins when they have settled.
-			before, start := statements(), time.Now()
+			// A session that waits tells of what it did before when it next comes to rest:
+			// the measurement begins when each has, so that it counts no set-up.
 			time.Sleep(6 * time.Second)
+			before, start := statements(), time.Now()
+			time.Sleep(10 * time.Second)
 			rate := float64(statements()-before) / time.Since(start).Seconds()
 			t.Logf("%.2f transactions a second, pings and this test's own included", rate)
-			if rate > 2.5 {
+			if rate > 1 {
 				t.Errorf("%.2f transactions a second", rate)
 			}
 			start = time.Now()
