@@ -50,7 +50,9 @@ func TestWrongPassword(t *testing.T) {
 			t.Errorf("the error tells the password: %v", err)
 		}
 	}
-	none, err := redis.New(goredis.NewClient(&goredis.Options{Addr: server.Addr()}), lenient())
+	client := goredis.NewClient(&goredis.Options{Addr: server.Addr()})
+	defer client.Close() // after the provider, which leaves a client that it was given
+	none, err := redis.New(client, lenient())
 	if err != nil {
 		t.Fatal(err)
 	}
