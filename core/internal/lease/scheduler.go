@@ -5,11 +5,8 @@ package lease
 import (
 	"container/heap"
 	"context"
-	"errors"
 	"sync"
 	"time"
-
-	"github.com/distlock/distlock-go/core"
 )
 
 // A Holder is what a lease is for.
@@ -33,16 +30,6 @@ type Config struct {
 	// each.
 	Renew func(ctx context.Context, holders []Holder) []error
 }
-
-// window is how far ahead of its time a renewal may be sent so that it travels
-// with others. It is shorter than any pause between two attempts, so that the
-// next one is never taken for due when this one was just sent or has failed.
-func (s *Scheduler) window() time.Duration {
-	return min(50*time.Millisecond, s.cfg.Term/100)
-}
-
-// maxBatches bounds the renewals that are under way at once.
-const maxBatches = 4
 
 // A Scheduler renews leases when a third of their term has passed, and ends
 // those whose deadline passes. A lease leaves it by Remove, by the server's word
@@ -269,107 +256,4 @@ func (s *Scheduler) next() time.Duration {
 		return 0
 	}
 	return s.heap[0].at().Sub(s.cfg.Clock.Now())
-}
-
-// An attempt is one renewal of one lease, sent late after it was due.
-type attempt struct {
-	*Entry
-	late time.Duration
-}
-
-// renew sends one attempt for a batch and takes in the answers.
-func (s *Scheduler) renew(batch []attempt) {
-	defer s.wg.Done()
-	batch, sent := s.standing(batch)
-	holders := make([]Holder, len(batch))
-	for i, a := range batch {
-		holders[i] = a.holder
-	}
-	var errs []error
-	if len(batch) > 0 {
-		ctx, cancel := context.WithTimeout(s.ctx, s.cfg.Term/4)
-		errs = s.cfg.Renew(ctx, holders)
-		cancel()
-	}
-
-	s.mu.Lock()
-	s.batches--
-	for len(errs) < len(batch) {
-		errs = append(errs, errNoAnswer)
-	}
-	var lost []*Entry
-	answered := batch[:0]
-	for i, a := range batch {
-		if a.index < 0 {
-			continue // It was removed, or lost, while the request was under way.
-		}
-		if s.answer(a.Entry, sent, errs[i]); a.gone {
-			lost = append(lost, a.Entry)
-			continue
-		}
-		errs[len(answered)] = errs[i]
-		answered = append(answered, a)
-	}
-	s.signal()
-	s.mu.Unlock()
-
-	for _, e := range lost {
-		e.holder.Lost(e.cause())
-	}
-	for i, a := range answered {
-		a.holder.Renewed(a.late, errs[i])
-	}
-}
-
-// standing returns those of a batch that are still to be renewed, and the moment
-// from which their renewal counts: before the request, so that a delay shortens the
-// lease and never lengthens it.
-//
-// The process may have been stopped since the batch was picked. What has ended
-// meanwhile, or was removed, is not renewed: a server that was late may have kept the
-// lease for longer than was asked, and would bring to life what its holder, woken,
-// must take for lost, and perhaps has.
-func (s *Scheduler) standing(batch []attempt) ([]attempt, Moment) {
-	s.mu.Lock()
-	now := s.cfg.Clock.Read()
-	var lost []*Entry
-	kept := batch[:0]
-	for _, a := range batch {
-		switch {
-		case a.index < 0:
-		case a.deadline.Passed(now):
-			heap.Remove(&s.heap, a.index)
-			lost = append(lost, a.Entry)
-		default:
-			kept = append(kept, a)
-		}
-	}
-	s.mu.Unlock()
-	for _, e := range lost {
-		e.holder.Lost(e.cause())
-	}
-	return kept, now
-}
-
-// answer takes in what came of an attempt that was sent then.
-func (s *Scheduler) answer(e *Entry, sent Moment, err error) {
-	switch {
-	case err == nil:
-		e.prolong(sent, s.cfg.Term)
-	case errors.Is(err, core.ErrLost):
-		e.lastErr, e.gone = err, true
-		heap.Remove(&s.heap, e.index)
-		return
-	default:
-		e.lastErr = err
-		if again := s.cfg.Clock.Now().Add(s.pause()); again.Before(e.due) {
-			e.due = again
-		}
-	}
-	heap.Fix(&s.heap, e.index)
-}
-
-// pause is how long to wait after an attempt that failed at once.
-func (s *Scheduler) pause() time.Duration {
-	return max(s.cfg.Term/50, 10*time.Millisecond)
 }
