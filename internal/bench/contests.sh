@@ -10,7 +10,8 @@ contest() { go test -run '^$' -count "${4:-3}" -timeout 30m -bench "$1" -benchti
 contest '^BenchmarkPair$' 2s file
 contest '^BenchmarkHandover$' 300x file
 contest '^Benchmark(RoundTrip|Throughput|HandOver|Fairness)$' 1x postgres
-contest '^Benchmark(Pair|Distinct)$' 2s redis
+contest '^BenchmarkPair$' 2s redis
+contest '^BenchmarkDistinct$' 20x redis
 contest '^BenchmarkHandOver$' 100x redis
 contest '^BenchmarkContended$' 1x redis 1
 contest '^BenchmarkUncontended$' 300x redlock

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -92,44 +91,6 @@ func median(d []time.Duration) time.Duration {
 func percentile(d []time.Duration, p int) time.Duration {
 	slices.Sort(d)
 	return d[min(len(d)-1, len(d)*p/100)]
-}
-
-// BenchmarkDistinct is 64 goroutines with a name each. The last row is not a peer but
-// what there is to be had: the bare protocol in pipelines written by hand.
-func BenchmarkDistinct(b *testing.B) {
-	server := testenv.NewRedis(b, testenv.RedisConfig{})
-	c := server.Client()
-	defer c.Close()
-	for _, peer := range append(slices.Clone(lockers), peer{"pipelined", newPipelined}) {
-		b.Run(peer.name, func(b *testing.B) {
-			l := open(b, server.Addr(), peer.open)
-			var wg sync.WaitGroup
-			var left atomic.Int64
-			left.Store(int64(b.N))
-			cpu, own, called := serverCPU(c), ownCPU(), scripts(c)
-			b.ResetTimer()
-			for i := range 64 {
-				name := fmt.Sprint("distinct", i)
-				wg.Go(func() {
-					for left.Add(-1) >= 0 {
-						unlock, err := l.lock(context.Background(), name)
-						if err == nil {
-							err = unlock()
-						}
-						if err != nil {
-							b.Error(err)
-							return
-						}
-					}
-				})
-			}
-			wg.Wait()
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "pairs/s")
-			b.ReportMetric((serverCPU(c)-cpu)*1e6/float64(b.N), "server-CPU-µs")
-			b.ReportMetric((ownCPU()-own)*1e6/float64(b.N), "own-CPU-µs")
-			b.ReportMetric(float64(scripts(c)-called)/float64(b.N), "scripts")
-		})
-	}
 }
 
 // BenchmarkHandOver is the time from the call of a release to the return of the
