@@ -88,7 +88,7 @@ var processRules = []rule{
 			p, name, other := t.open(), t.name(), t.process()
 			r := t.acquire(reader(p, name))
 			other.wait(aspect{kind: "writer"}, name)
-			t.busy(reader(p, name))
+			t.soonBusy(reader(p, name))
 			w := t.wait(reader(p, name))
 			other.kill()
 			t.release(w.granted())

@@ -278,7 +278,7 @@ func (t *trial) writerStopsReaders(p, q, r core.Provider, name string) {
 	t.Helper()
 	first := t.acquire(reader(p, name))
 	w := t.wait(writer(q, name))
-	t.busy(reader(r, name))
+	t.soonBusy(reader(r, name))
 	late := t.wait(reader(r, name))
 	t.busy(reader(r, name))
 	t.release(first)

@@ -152,6 +152,27 @@ func (t *trial) busy(l core.Lock) {
 	}
 }
 
+// soonBusy is busy for what another provider's waiter makes so: it may have been
+// told that it waits an instant before the server has its place.
+func (t *trial) soonBusy(l core.Lock) {
+	t.Helper()
+	for deadline := time.Now().Add(t.patience()); ; time.Sleep(time.Millisecond) {
+		ctx, cancel := t.patient()
+		h, err := l.TryAcquire(ctx)
+		cancel()
+		if errors.Is(err, core.ErrNotAcquired) {
+			return
+		}
+		if err != nil {
+			t.Fatalf("TryAcquire failed: %v", err)
+		}
+		t.release(h)
+		if time.Now().After(deadline) {
+			t.Fatalf("TryAcquire of %q succeeds again and again although a writer waits", l.Name())
+		}
+	}
+}
+
 // soonFree acquires a lock by single attempts, for what may have to be given
 // back in the background first.
 func (t *trial) soonFree(l core.Lock) core.Handle {
