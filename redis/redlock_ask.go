@@ -28,7 +28,7 @@ func (b *ballot) askAll() {
 		if b.waits(i) {
 			v.attempt = b.w.attempt
 		} else {
-			v.attempt = b.n.attempt(b.n.e.sides[i])
+			v.attempt = b.n.series.attempt(b.n.e.sides[i])
 		}
 	}
 	for i := range l.peers {

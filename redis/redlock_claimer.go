@@ -48,7 +48,7 @@ func (e *elector) Claim(ctx context.Context) (driver.Claim, error) {
 		switch out := b.run(ctx, 100*time.Millisecond); {
 		case out == won:
 			claim, err := b.claim(ctx)
-			if err == nil && e.l.rows.pass(e.row(), n.base, claim) {
+			if err == nil && n.passOn(n.series.base, claim) {
 				return nil, core.ErrNotAcquired // Somebody was here before.
 			}
 			if err == nil || over(ctx, err) || !errors.Is(err, errRepeat) || !patient() {

@@ -10,14 +10,11 @@ import (
 )
 
 // An election is one acquire. Each of its rounds has tokens of its own: what one
-// round gives back may arrive late, and must not touch what the next one gets. The
-// upper bits of a token are those of the election, so the votes of a hold can be
-// found to belong together.
+// round gives back may arrive late, and must not touch what the next one gets.
 type election struct {
-	e     *elector
-	base  uint64
-	round uint64
-	begun time.Time
+	e      *elector
+	series *series // of its tokens; that of the hold, once it is won
+	begun  time.Time
 
 	w      *waiter // in the queue of the server place, or nil
 	place  int
@@ -34,19 +31,8 @@ type election struct {
 	tries int       // rounds of this turn
 }
 
-const roundBits = 12
-
 func (e *elector) election() *election {
-	return &election{e: e, base: e.l.seq.Add(1) << roundBits, begun: time.Now(), place: -1}
-}
-
-// attempt returns the next attempt at one server.
-func (n *election) attempt(side *claimer) attempt {
-	n.round++
-	if n.round == 1<<roundBits {
-		n.base, n.round = n.e.l.seq.Add(1)<<roundBits, 1
-	}
-	return side.attemptOf(n.base|n.round, side.p.receiver.live())
+	return &election{e: e, series: e.l.series(), begun: time.Now(), place: -1}
 }
 
 // patience returns for how long a round asks again those that others hold. What
@@ -118,7 +104,7 @@ func (n *election) choose() {
 		n.ticket = l.ticket(n.begun) // No server has got round to it.
 	}
 	x := l.peers[n.place]
-	n.w = x.p.lines.join(side, n.attempt(side), n.ticket)
+	n.w = x.p.lines.join(side, n.series.attempt(side), n.ticket)
 	n.asked = &requests{x: x, w: n.w}
 	x.stand()
 }

@@ -20,18 +20,18 @@ type union struct {
 	ballot   *ballot
 	requests *requests // for the vote of the server at which it waited, or nil
 
-	mu    sync.Mutex
-	n     *election
-	votes []*vote // by server; nil: none
-	asked []undo  // by server: the last request for a vote that was missing
-	over  bool    // it was released, so no vote may join
-	begun bool    // the releases were sent
-	told  bool    // that too few servers have confirmed them
-	lose  func(error)
-	cause error         // why a vote ended last
-	end   error         // why too few are left
-	timer *time.Timer   // when the votes that are left expire; nil while none has ended
-	free  chan struct{} // of capacity 1: a vote was given back
+	mu     sync.Mutex
+	series *series // of the election; from now on the hold's
+	votes  []*vote // by server; nil: none
+	asked  []undo  // by server: the last request for a vote that was missing
+	over   bool    // it was released, so no vote may join
+	begun  bool    // the releases were sent
+	told   bool    // that too few servers have confirmed them
+	lose   func(error)
+	cause  error         // why a vote ended last
+	end    error         // why too few are left
+	timer  *time.Timer   // when the votes that are left expire; nil while none has ended
+	free   chan struct{} // of capacity 1: a vote was given back
 }
 
 // A vote is the hold on one server.
@@ -72,7 +72,7 @@ func (e *elector) vote(i int, a attempt, ans answer, from time.Time) *vote {
 // granted in time, is taken back. Its caller holds b.mu.
 func (b *ballot) win() {
 	e := b.n.e
-	u := &union{e: e, n: b.n, ballot: b, place: b.slot, votes: make([]*vote, len(b.votes)), asked: make([]undo, len(b.votes)), free: make(chan struct{}, 1)}
+	u := &union{e: e, series: b.n.series, ballot: b, place: b.slot, votes: make([]*vote, len(b.votes)), asked: make([]undo, len(b.votes)), free: make(chan struct{}, 1)}
 	for i := range b.votes {
 		v := &b.votes[i]
 		if v.state == granted && (!b.slots || v.slot == b.slot) {

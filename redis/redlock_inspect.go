@@ -184,7 +184,7 @@ func (s *sight) see(c *claimer, r reply) {
 func acquireOf(token string) string {
 	inst, seq, ours := strings.Cut(token, "|")
 	if n, err := strconv.ParseUint(seq, 36, 64); ours && err == nil {
-		return inst + "|" + strconv.FormatUint(n>>roundBits, 36)
+		return inst + "|" + strconv.FormatUint(n>>seriesBits, 36)
 	}
 	return token
 }

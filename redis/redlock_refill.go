@@ -22,7 +22,7 @@ func (u *union) refill(i int) {
 		return
 	}
 	u.asked[i] = undo{begun: true}
-	a := u.n.attempt(side)
+	a := u.series.attempt(side)
 	u.mu.Unlock()
 	note := func(err error) {
 		u.mu.Lock()

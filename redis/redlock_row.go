@@ -85,6 +85,20 @@ func (r *rows) pass(in row, came uint64, claim driver.Claim) bool {
 	return false
 }
 
+// passOn gives what an election has won to the first in its row, if that came before
+// it. The place was the winner's; the ticket is still the election's, which goes on.
+// Its tokens are not: they belong to the hold, which may ask for more votes while
+// the election asks for its own.
+func (n *election) passOn(came uint64, won driver.Claim) bool {
+	if !n.e.l.rows.pass(n.e.row(), came, won) {
+		return false
+	}
+	n.leave()
+	n.push = 0
+	n.series = n.e.l.series()
+	return true
+}
+
 // leave gives a stand up, and returns what it was passed until then. Nothing is
 // passed to it after that.
 func (r *rows) leave(in row, s *stand) driver.Claim {

@@ -69,3 +69,25 @@ func TestRows(t *testing.T) {
 		})
 	}
 }
+
+// Who has passed on what it won goes on with tokens that are not those of that hold,
+// which may be asking for votes at the same time.
+func TestPassedOnWithItsTokens(t *testing.T) {
+	e := &elector{l: new(RedLock), kind: core.KindLock, name: "a", sides: []*claimer{{mode: 'w'}}}
+	first, second := e.election(), e.election()
+	_, stand := e.l.rows.enter(t.Context(), e.row(), first.series.base, first.called)
+	won := &union{e: e, series: second.series}
+	came := second.series.base
+	if !second.passOn(came, won) {
+		t.Fatal("the first in the row was passed nothing")
+	}
+	if second.series == won.series || second.series.base == won.series.base {
+		t.Error("the one who goes on uses the tokens of the hold")
+	}
+	if second.passOn(came, won) {
+		t.Error("something was passed on to nobody")
+	}
+	if got := e.l.rows.leave(e.row(), stand); got != driver.Claim(won) {
+		t.Errorf("the first has %v", got)
+	}
+}

@@ -30,7 +30,7 @@ const mostRepeats = 5
 func (e *elector) Wait(ctx context.Context, busy func(error)) (driver.Claim, error) {
 	n := e.election()
 	c := &candidate{n: n, busy: busy, begun: n.begun, pause: shortPause}
-	came := n.base
+	came := n.series.base
 	ctx, in := e.l.rows.enter(ctx, e.row(), came, n.called)
 	defer n.leave()
 	for {
@@ -38,9 +38,7 @@ func (e *elector) Wait(ctx context.Context, busy func(error)) (driver.Claim, err
 		switch {
 		case err == nil && claim == nil:
 			continue
-		case err == nil && e.l.rows.pass(e.row(), came, claim):
-			n.leave() // The place was the winner's; the ticket is still this one's.
-			n.push = 0
+		case err == nil && n.passOn(came, claim):
 			continue
 		}
 		gift := e.l.rows.leave(e.row(), in)
