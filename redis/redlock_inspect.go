@@ -103,7 +103,7 @@ type seen struct {
 	inst   string
 	shared bool
 	votes  int
-	fence  uint64
+	fences []uint64 // that the servers have stored for it
 	until  []time.Time
 	ticket int64
 }
@@ -164,7 +164,7 @@ func (s *sight) see(c *claimer, r reply) {
 		h := of(s.holders, token)
 		h.votes++
 		h.shared = s.kind == core.KindRWLock && mode == "r"
-		h.fence = max(h.fence, uint64(one.number(1)))
+		h.fences = append(h.fences, uint64(one.number(1)))
 		if left := one.number(2); left >= 0 {
 			h.until = append(h.until, time.UnixMilli(r.number(0)+left))
 		}
@@ -187,6 +187,19 @@ func acquireOf(token string) string {
 		return inst + "|" + strconv.FormatUint(n>>seriesBits, 36)
 	}
 	return token
+}
+
+// token returns the fencing token: the one that a majority has stored for the hold. A
+// vote that joined later may have drawn a greater one, which nobody uses. If none has
+// a majority the hold is about to get one, which is no smaller than any of these.
+func (h *seen) token(quorum int) uint64 {
+	votes := make(map[uint64]int)
+	for _, f := range h.fences {
+		if votes[f]++; votes[f] >= quorum {
+			return f
+		}
+	}
+	return slices.Max(h.fences)
 }
 
 // of finds the acquire that a token belongs to.
@@ -214,7 +227,8 @@ func (l *RedLock) status(ctx context.Context, s *sight) core.Status {
 		if h.votes < l.quorum {
 			continue
 		}
-		one := core.Holder{Owner: l.owner(ctx, h.inst), Shared: h.shared, Token: h.fence, Since: time.UnixMicro(int64(h.fence))}
+		token := h.token(l.quorum)
+		one := core.Holder{Owner: l.owner(ctx, h.inst), Shared: h.shared, Token: token, Since: time.UnixMicro(int64(token))}
 		if len(h.until) >= l.quorum {
 			slices.SortFunc(h.until, func(a, b time.Time) int { return b.Compare(a) })
 			one.Until = h.until[l.quorum-1]
