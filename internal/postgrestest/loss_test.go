@@ -193,13 +193,13 @@ func TestIdleSessionTimeout(t *testing.T) {
 	c := connect(t, pg.URL())
 	for _, name := range []string{"idle_session_timeout", "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "transaction_timeout"} {
 		if query[bool](t, c, "select exists (select from pg_settings where name = $1)", name) { // Older servers lack some.
-			exec(t, c, "alter system set "+name+" = '200ms'")
+			exec(t, c, "alter system set "+name+" = '600ms'")
 		}
 	}
 	if err := pg.Restart(context.Background(), testenv.Fast); err != nil {
 		t.Fatal(err)
 	}
-	p := open(t, pg.URL()+"&statement_timeout=150", &postgres.Options{PingInterval: time.Second})
+	p := open(t, pg.URL()+"&statement_timeout=500", &postgres.Options{PingInterval: time.Second})
 	q := open(t, pg.URL(), nil)
 	h := acquire(t, p.NewLock("a"))
 	got := make(chan error, 1)
@@ -215,7 +215,7 @@ func TestIdleSessionTimeout(t *testing.T) {
 		t.Fatalf("the hold ended: %v", h.Err())
 	case err := <-got:
 		t.Fatalf("the wait ended: %v", err)
-	case <-time.After(time.Second): // Five times what would end them.
+	case <-time.After(3 * time.Second): // Five times what would end them.
 	}
 	release(t, h)
 	if err := <-got; err != nil {
