@@ -98,10 +98,11 @@ func (r *receiver) close() {
 	if r.check != nil {
 		r.check.Stop()
 	}
-	if r.sub != nil {
-		_ = r.sub.Close()
-	}
+	sub := r.sub
 	r.mu.Unlock()
+	if sub != nil {
+		_ = sub.Close()
+	}
 	if begun {
 		<-r.done
 	}
@@ -124,14 +125,21 @@ func (r *receiver) run() {
 	}
 }
 
+// subscribe returns a new subscription, or nil after close. The driver connects in
+// the second call, and a server that says nothing keeps it there for as long as its
+// timeouts are: nobody who asks whether messages come may have to wait for that.
 func (r *receiver) subscribe() *goredis.PubSub {
+	ctx := r.p.engine.Context()
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	if r.closing {
+		r.mu.Unlock()
 		return nil
 	}
-	r.sub = r.p.servers.universal.Subscribe(r.p.engine.Context(), r.p.channel(r.p.inst))
-	return r.sub
+	sub := r.p.servers.universal.Subscribe(ctx)
+	r.sub = sub
+	r.mu.Unlock()
+	_ = sub.Subscribe(ctx, r.p.channel(r.p.inst)) // What fails here is tried again by Receive.
+	return sub
 }
 
 // read takes in messages until the subscription must be replaced, and returns
