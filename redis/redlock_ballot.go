@@ -63,6 +63,16 @@ const (
 	ended               // the caller's context has
 )
 
+// A ballotState says what a ballot without an outcome waits for.
+type ballotState int
+
+const (
+	awaiting ballotState = iota // for answers
+	doubtful                    // for answers, though of some that have refused a vote is enough
+	stuck                       // for votes that others hold although it is this one's turn
+	decided                     // for nothing: it has an outcome
+)
+
 // ballot begins a round.
 func (n *election) ballot() *ballot {
 	l := n.e.l
@@ -84,7 +94,8 @@ func (n *election) ballot() *ballot {
 }
 
 // run asks, and asks again for up to patience those that others hold while it is
-// this one's turn: what the last holder has released is on its way to them.
+// this one's turn: what the last holder has released is on its way to them. It does
+// not wait with that for a server that says nothing, which may be down.
 func (b *ballot) run(ctx context.Context, patience time.Duration) outcome {
 	b.begun = time.Now()
 	b.askAll()
@@ -94,30 +105,32 @@ func (b *ballot) run(ctx context.Context, patience time.Duration) outcome {
 	defer timer.Stop()
 	limit := time.NewTimer(b.n.e.l.longest())
 	defer limit.Stop()
-	again := false
+	again := awaiting
 	for {
-		out, done, stuck := b.count()
+		out, state := b.count()
 		switch {
-		case done && out == unavailable && b.askRest():
-		case done:
+		case state == decided && out == unavailable && b.askRest():
+		case state == decided:
 			b.finish(out)
 			return out
-		case stuck && until.IsZero():
+		case state == stuck && until.IsZero():
 			until = time.Now().Add(patience)
 			continue
-		case stuck && time.Now().After(until):
+		case state == stuck && time.Now().After(until):
 			b.finish(split)
 			return split
-		case stuck && !again:
-			again = true
+		case state == doubtful && again < doubtful:
+			again = doubtful
+			timer.Reset(b.next(pause))
+		case state == stuck && again < stuck:
+			again = stuck
 			timer.Reset(pause)
-			pause = min(2*pause+b.n.e.l.peers[b.arb].shortly(), 50*time.Millisecond)
 		}
 		select {
 		case <-b.news:
 		case <-limit.C:
 		case <-timer.C:
-			again = false
+			again, pause = awaiting, b.next(pause)
 			b.askRefusers()
 		case <-ctx.Done():
 			b.finish(ended)
@@ -126,20 +139,24 @@ func (b *ballot) run(ctx context.Context, patience time.Duration) outcome {
 	}
 }
 
+// next returns the pause before those who refused are asked again after one of last.
+func (b *ballot) next(last time.Duration) time.Duration {
+	return min(2*last+b.n.e.l.peers[b.arb].shortly(), 50*time.Millisecond)
+}
+
 // longest returns for how long a round waits for servers that are slow. What is left
 // of the lease then must still be worth a hold; see [ballot.claim].
 func (l *RedLock) longest() time.Duration { return l.opts.Lease * 3 / 8 }
 
-// count returns the outcome, or whether there is none because others hold votes
-// although it is this one's turn.
-func (b *ballot) count() (out outcome, done, stuck bool) {
+// count returns the outcome, or what is missing to one.
+func (b *ballot) count() (outcome, ballotState) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var have, open, down, slow int
+	var have, asking, no, down, slow int
 	for i := range b.votes {
 		switch v := &b.votes[i]; {
 		case v.state == asked:
-			open++
+			asking++
 		case v.state == failed:
 			down++
 			if v.slow {
@@ -147,6 +164,8 @@ func (b *ballot) count() (out outcome, done, stuck bool) {
 			}
 		case v.state == granted && (!b.slots || v.slot == b.slot):
 			have++
+		default:
+			no++
 		}
 	}
 	// If the server that decides does not answer, the next one does, among those that
@@ -158,24 +177,26 @@ func (b *ballot) count() (out outcome, done, stuck bool) {
 	q, arb := b.n.e.l.quorum, b.votes[decider].state
 	switch {
 	case down > len(b.votes)-q && down-slow <= len(b.votes)-q && time.Since(b.begun) < b.n.e.l.longest():
-		return 0, false, false // There is no majority without those that are slow.
+		return 0, awaiting // There is no majority without those that are slow.
 	case down > len(b.votes)-q:
-		return unavailable, true, false
+		return unavailable, decided
 	case arb == refused && decider != b.arb:
-		return split, true, false
+		return split, decided
 	case arb == refused:
-		return queued, true, false
+		return queued, decided
 	case arb == asked:
-		return 0, false, false
+		return 0, awaiting
 	case have >= q:
-		return won, true, false
-	case have+open >= q:
-		return 0, false, false
+		return won, decided
+	case have+asking >= q && arb == granted && have+no >= q:
+		return 0, doubtful
+	case have+asking >= q:
+		return 0, awaiting
 	case arb == failed:
 		// Nobody has said whose turn it is, so it is not this one's.
-		return split, true, false
+		return split, decided
 	}
-	return 0, false, true
+	return 0, stuck
 }
 
 // contended reports whether a server has refused its vote.

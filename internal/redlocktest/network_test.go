@@ -107,6 +107,40 @@ func TestArbiterBlackHoled(t *testing.T) {
 	check(t, h.Release(t.Context()))
 }
 
+// TestRefuserIsAskedAgainWhileAnotherIsSilent is about the vote that the last holder
+// has not given back yet, while another server is black-holed and not yet known to
+// be down: the rest of its patience, here two seconds, is not waited for.
+func TestRefuserIsAskedAgainWhileAnotherIsSilent(t *testing.T) {
+	t.Parallel()
+	w := newWired(t, 3)
+	w.opts.Lease, w.opts.Timeout = 30*time.Second, 10*time.Second
+	refuser, silent := (w.arbiter()+1)%3, (w.arbiter()+2)%3
+	w.wires[silent].SetRoundTrip(500 * time.Millisecond)
+	l := w.open(t).NewLock("a")
+	for range 3 { // The last time, the answers to the others have come.
+		h := must[core.Handle](t)(l.Acquire(t.Context()))
+		eventually(t, 20*time.Second, "all have voted", func() bool { return w.holds(t, silent, "a") })
+		check(t, h.Release(t.Context()))
+		for i := range w.wires {
+			eventually(t, 20*time.Second, "the lock is free", func() bool { return !w.holds(t, i, "a") })
+		}
+	}
+	last := w.RedisNodes[refuser].Client()
+	defer last.Close()
+	check(t, last.Set(t.Context(), w.opts.Prefix+":{a}", "the last holder", time.Minute).Err())
+
+	w.wires[silent].BlackHole()
+	before := w.wires[refuser].Turns()
+	got := wait(t, l)
+	eventually(t, time.Second, "two have answered", func() bool {
+		return w.wires[refuser].Turns() > before && w.holds(t, w.arbiter(), "a")
+	})
+	check(t, last.Del(t.Context(), w.opts.Prefix+":{a}").Err())
+	h := soon(t, time.Second, got)
+	w.wires[silent].Heal()
+	check(t, h.Release(t.Context()))
+}
+
 func TestMajorityBlackHoled(t *testing.T) {
 	t.Parallel()
 	w := newWired(t, 3)
