@@ -11,7 +11,7 @@ cd "$(dirname "$0")/../.."
 cache=$PWD/.cache/matrix
 testenv=$PWD/.cache/testenv
 run=${RUN-^TestConformance}
-all=(bullseye/redis bookworm/redis trixie/redis sid/redis trixie/valkey sid/valkey)
+all=(bullseye/redis bookworm/redis trixie/redis sid/redis bookworm-backports/valkey trixie/valkey sid/valkey)
 [ $# -gt 0 ] && all=("$@")
 
 # The mirror is the one that this machine uses.
@@ -23,7 +23,9 @@ arch=$(dpkg --print-architecture)
 unpack() {
 	local state=$cache/apt-$1
 	mkdir -p "$state"/{lists/partial,archives/partial,etc} "$3"
-	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $1 main" >"$state/etc/sources.list"
+	for suite in "${1%-backports}" "$1"; do
+		echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main"
+	done | sort -u >"$state/etc/sources.list"
 	local apt=(apt-get -q -o "Dir::State=$state" -o "Dir::State::status=/dev/null" -o "Dir::Cache=$state"
 		-o "Dir::Etc::sourcelist=$state/etc/sources.list" -o Dir::Etc::sourceparts=- -o Dir::Etc::preferencesparts=-
 		-o APT::Architecture="$arch" -o APT::Install-Recommends=false -o Debug::NoLocking=1 -o APT::Sandbox::User=root)
@@ -51,12 +53,12 @@ bin() {
 }
 
 mkdir -p "$cache"
-printf '%-16s %-18s %-12s %-9s %-9s %s\n' packages version standalone cluster sentinel time
+printf '%-25s %-18s %-12s %-9s %-9s %s\n' packages version standalone cluster sentinel time
 bad=0
 for one in "${all[@]}"; do
 	suite=${one%/*} kind=${one#*/}
 	if ! dir=$(bin "$suite" "$kind"); then
-		printf '%-16s %s\n' "$one" "not to be had: see $cache/$suite-$kind.log"
+		printf '%-25s %s\n' "$one" "not to be had: see $cache/$suite-$kind.log"
 		continue
 	fi
 	version=$("$dir/$kind-server" --version | sed 's/.*[ =]v=\([^ ]*\).*/\1/')
@@ -65,7 +67,7 @@ for one in "${all[@]}"; do
 	# The variable names where redis-server, or valkey-server in its place, is.
 	DISTLOCK_REDIS_BIN=$dir "$testenv" -need redis -- go test -count=1 -timeout 20m -v -run "$run" ./redis >"$log" 2>&1 || bad=1
 	verdict() { grep -o -m1 "^--- [A-Z]*: $1 " "$log" | cut -d' ' -f2 | tr -d : || echo none; }
-	printf '%-16s %-18s %-12s %-9s %-9s %ds\n' "$one" "$kind $version" \
+	printf '%-25s %-18s %-12s %-9s %-9s %ds\n' "$one" "$kind $version" \
 		"$(verdict TestConformance)" "$(verdict TestConformanceCluster)" "$(verdict TestConformanceSentinel)" $((SECONDS - began))
 done
 exit $bad

@@ -144,6 +144,8 @@ func (p *Postgres) settings(cfg PostgresConfig) map[string]string {
 		"autovacuum":        "off", // It would hold locks and connections that tests count.
 		"wal_level":         "replica",
 		"max_wal_senders":   "5",
+
+		"dynamic_shared_memory_type": "mmap", // Files below data; posix would outlive a server that is killed.
 	}
 	if cfg.Durable {
 		settings["fsync"], settings["full_page_writes"] = "on", "on"

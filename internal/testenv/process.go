@@ -40,7 +40,9 @@ func newLocal(p program, where origin) (*local, error) {
 	return l, nil
 }
 
-func (l *local) remove(context.Context) error { return os.RemoveAll(l.work) }
+func (l *local) remove(context.Context) error {
+	return errors.Join(removeMemory(l.work), os.RemoveAll(l.work))
+}
 
 // write puts a file into the server's directory that the server may change.
 func (l *local) write(name, content string) error {
@@ -153,7 +155,7 @@ var errEnded = errors.New("testenv: the server does not run")
 // kill freezes the main process first, so that it neither starts children nor
 // mourns them, and returns when none of them is left.
 func (p *process) kill() error {
-	if err := p.signal(syscall.SIGSTOP); err != nil {
+	if err := p.freeze(); err != nil {
 		return err
 	}
 	return p.all(syscall.SIGKILL, 0)
@@ -162,10 +164,19 @@ func (p *process) kill() error {
 // pause freezes the main process first, so that it starts no children behind our
 // back, and returns when all of them stand still.
 func (p *process) pause() error {
-	if err := p.signal(syscall.SIGSTOP); err != nil {
+	if err := p.freeze(); err != nil {
 		return err
 	}
 	return p.all(syscall.SIGSTOP, 'T')
+}
+
+// freeze stops the main process, and returns when it stands still: until it has
+// taken the signal in, it may be making one more child.
+func (p *process) freeze() error {
+	if err := p.signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	return standing('T', []int{p.pid})
 }
 
 func (p *process) resume() error {
@@ -184,9 +195,14 @@ func (p *process) all(s syscall.Signal, state byte) error {
 			return err
 		}
 	}
+	return standing(state, pids)
+}
+
+// standing waits until all that still live of these are in the state.
+func standing(state byte, pids []int) error {
 	return until(context.Background(), 10*time.Second, func(context.Context) error {
 		if !areAll(state, pids) {
-			return fmt.Errorf("testenv: processes %v are not all done with %v", pids, s)
+			return fmt.Errorf("testenv: processes %v are not all in the state %q", pids, state)
 		}
 		return nil
 	})

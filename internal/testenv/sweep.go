@@ -29,6 +29,7 @@ func sweep() {
 		}
 		pid, err := strconv.Atoi(match[1])
 		if err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			_ = removeMemory(dir)
 			_ = os.RemoveAll(dir) // Somebody else's is not ours to remove, and stays.
 		}
 	}
