@@ -28,7 +28,7 @@ func removeMemory(work string) error {
 	if len(lines) < 7 {
 		return nil // It was killed before it had one.
 	}
-	if _, err := fmt.Sscan(lines[6], &key, &id); err != nil {
+	if n, _ := fmt.Sscan(lines[6], &key, &id); n < 2 {
 		return nil
 	}
 	var now unix.SysvShmDesc
