@@ -104,13 +104,16 @@ func (l *lines) poll(n *line, asked []*waiter) (time.Duration, error) {
 	}
 	ctx, cancel := context.WithTimeout(l.p.engine.Context(), l.p.opts.Timeout)
 	defer cancel()
-	probe := l.p.receiver.probe()
+	probe, listening := l.p.receiver.probe(), "0"
+	if l.p.receiver.live() {
+		listening = "1"
+	}
 	var calls []*call
 	for rest := asked; len(rest) > 0; {
 		part := rest[:min(len(rest), perPoll)]
 		rest = rest[len(part):]
-		args := make([]any, 2, 2+len(part))
-		args[0], args[1] = l.p.inst, probe
+		args := make([]any, 3, 3+len(part))
+		args[0], args[1], args[2] = l.p.inst, probe, listening
 		for _, w := range part {
 			args = append(args, w.record)
 		}

@@ -33,8 +33,9 @@ type model struct {
 	holders   map[string]*modelHolder
 	queue     []modelWaiter // in order
 	alive     map[string]int64
+	said      map[string]bool // that it listens
 	last      int64
-	listening map[string]bool
+	listening map[string]bool // and whether it does
 	lapsed    map[string]bool // ended by their deadlines, and perhaps not removed yet
 }
 
@@ -74,7 +75,7 @@ func (m *model) promote() {
 				break
 			}
 			fence := m.draw()
-			if f[4] == "1" && !m.listening[f[0]] {
+			if m.said[f[0]] && !m.listening[f[0]] {
 				delete(m.alive, f[0])
 			} else {
 				m.holders[f[0]+"|"+f[1]] = &modelHolder{f[2], m.ms() + modelClaim, fence}
@@ -142,7 +143,7 @@ func (m *model) acquire(token, record, ticket, mode string, limit int) (fence, p
 		})
 	}
 	inst, _, _ := strings.Cut(record, "|")
-	m.alive[inst] = m.ms() + modelWait
+	m.alive[inst], m.said[inst] = m.ms()+modelWait, strings.HasSuffix(record, "|1")
 	return 0, place, m.rank(record)
 }
 
@@ -179,9 +180,9 @@ func (m *model) cancel(token, record string) int64 {
 	return r
 }
 
-func (m *model) poll(inst string, records []string) []int64 {
+func (m *model) poll(inst string, listens bool, records []string) []int64 {
 	if len(m.queue) > 0 {
-		m.alive[inst] = m.ms() + modelWait
+		m.alive[inst], m.said[inst] = m.ms()+modelWait, listens
 	}
 	m.purge()
 	if !m.lock || len(m.holders) == 0 {

@@ -68,7 +68,7 @@ func (o *oracle) try(t *testing.T, kind string, seed uint64, steps int) {
 	tr.keys = keysSlice(o.times + "{" + kind + strconv.FormatUint(seed, 10) + "}")
 	tr.m = &model{
 		now: time.Now().UnixMicro(), lock: kind == "lock", holders: make(map[string]*modelHolder),
-		alive: make(map[string]int64), listening: map[string]bool{"a1": true, "b2": true}, lapsed: make(map[string]bool),
+		alive: make(map[string]int64), said: make(map[string]bool), listening: map[string]bool{"a1": true, "b2": true}, lapsed: make(map[string]bool),
 	}
 	for _, inst := range oracleInsts {
 		for i := range 5 {

@@ -133,7 +133,8 @@ func (t *trial) do(inst, token, mode string, limit int, record string) {
 			t.failf("cancel answered %v; the model says %d", got, want)
 		}
 	case n < 8:
-		args, records := []any{inst, ""}, []string{}
+		listens := t.rand.IntN(2) == 0
+		args, records := []any{inst, "", map[bool]string{true: "1"}[listens]}, []string{}
 		for other, kind := range t.tokens {
 			if strings.HasPrefix(other, inst) {
 				m, l := kind[:1], "0"
@@ -146,13 +147,13 @@ func (t *trial) do(inst, token, mode string, limit int, record string) {
 				args = append(args, records[len(records)-1])
 			}
 		}
-		t.note("poll %v", records)
+		t.note("poll %v, listening: %v", records, listens)
 		r := reply(t.run(t.f.poll, args...).([]any))
 		each := 2
 		if t.m.lock {
 			each = 1
 		}
-		for i, want := range t.m.poll(inst, records) {
+		for i, want := range t.m.poll(inst, listens, records) {
 			if got := r.number(3 + i*each); got != want {
 				t.failf("poll answered %v for %s; the model says %d", got, records[i], want)
 			}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -137,7 +138,7 @@ func TestDeadWaitersAreSkipped(t *testing.T) {
 	for i := range 5 { // Five processes that queued and died.
 		inst := fmt.Sprintf("%024x", i+1)
 		c.ZAdd(context.Background(), "distlock:{dead}:q", goredis.Z{Score: float64(now.UnixMicro() + int64(i)), Member: inst + "|1|w|1|1"})
-		c.HSet(context.Background(), "distlock:{dead}:w", inst, now.Add(time.Minute).UnixMilli())
+		c.HSet(context.Background(), "distlock:{dead}:w", inst, fmt.Sprintf("%d+", now.Add(time.Minute).UnixMilli()))
 	}
 	w := waiting(patient(t), q.NewLock("dead"))
 	queued(t, c, "dead", 6)
@@ -146,6 +147,54 @@ func TestDeadWaitersAreSkipped(t *testing.T) {
 	release(t, granted(t, w))
 	if d := time.Since(start); d > 500*time.Millisecond {
 		t.Errorf("five dead waiters took %v", d)
+	}
+}
+
+// So are those who queued before their process had its subscription, and whose process
+// died when it had it: no claim is spent on any of them.
+func TestDeadWaitersWhoCameEarlyAreSkipped(t *testing.T) {
+	server := start(t, testenv.RedisConfig{})
+	proxy := faultproxy.New(t, server.Addr())
+	c := admin(t, server)
+	o := lenient()
+	o.Lease, o.Claim, o.WaitLease = 60*time.Second, 60*time.Second, 120*time.Second
+	p, q, r := open(t, server.URL(), o), open(t, through(t, server.URL(), proxy), o), open(t, server.URL(), o)
+	listening(t, c, r)
+	h := acquire(t, p.NewLock("early"))
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	proxy.SetRoundTrip(100 * time.Millisecond)
+	var lost []<-chan outcome
+	for range 3 {
+		lost = append(lost, waiting(ctx, q.NewLock("early")))
+	}
+	queued(t, c, "early", 3)
+	for _, record := range c.ZRange(ctx, "distlock:{early}:q", 0, -1).Val() {
+		if !strings.HasSuffix(record, "|0") {
+			t.Fatalf("a waiter came after the subscription, %s", record)
+		}
+	}
+	proxy.SetRoundTrip(0)
+	eventually(t, "the process says that it listens", 10*time.Second, func() bool {
+		said := c.HVals(ctx, "distlock:{early}:w").Val()
+		return len(said) == 1 && strings.HasSuffix(said[0], "+")
+	})
+	w := waiting(patient(t), r.NewLock("early"))
+	queued(t, c, "early", 4)
+	inst, _, _ := strings.Cut(c.ZRange(ctx, "distlock:{early}:q", 0, 0).Val()[0], "|")
+	proxy.Refuse(true)
+	proxy.Cut()
+	eventually(t, "the server sees that it is gone", 10*time.Second, func() bool {
+		return c.PubSubNumSub(ctx, "distlock:n:"+inst).Val()["distlock:n:"+inst] == 0
+	})
+	release(t, h)
+	release(t, granted(t, w))
+	proxy.Refuse(false)
+	cancel()
+	for _, l := range lost {
+		if o := <-l; !errors.Is(o.err, context.Canceled) {
+			t.Errorf("one who was cut off got %v", o.err)
+		}
 	}
 }
 

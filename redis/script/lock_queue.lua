@@ -15,11 +15,11 @@ local function promote()
     local record = redis.call('ZRANGE', KEYS[2], 0, 0)[1]
     if not record then break end
     redis.call('ZREM', KEYS[2], record)
-    local inst, seq, push = string.match(record, '^([^|]+)|([^|]+)|.*|(%d)$')
+    local inst, seq = string.match(record, '^([^|]+)|([^|]+)|')
     if inst and live(inst) then
       local fence = draw()
       redis.call('SET', KEYS[1], inst .. '|' .. seq, 'PX', @CLAIM@)
-      if tell(inst, seq, push, fence) then break end
+      if tell(inst, seq, fence) then break end
       redis.call('DEL', KEYS[1])
     end
   end

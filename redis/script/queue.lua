@@ -2,17 +2,20 @@
 -- A record is inst|seq|mode|limit|push; its score is its ticket, the server's
 -- time in microseconds at which it arrived, made to grow: the order of service.
 -- The hash of waiters holds, for each process that waits, the time until which
--- it is taken for alive.
+-- it is taken for alive, and a + if it has said that it listens.
 local ticks = at[1] * 1000000 + at[2]
 local function live(inst)
   local till = redis.call('HGET', KEYS[4], inst)
-  return till and tonumber(till) > now
+  return till and tonumber(string.match(till, '%d+')) > now
+end
+local function listens(inst)
+  return string.sub(redis.call('HGET', KEYS[4], inst) or '', -1) == '+'
 end
 -- PEXPIRE first: a server without memory refuses HSET as the first write only,
 -- and those who wait already must not lose their places to that.
-local function attend(inst)
+local function attend(inst, listening)
   redis.call('PEXPIRE', KEYS[2], @WAIT@ * 4)
-  redis.call('HSET', KEYS[4], inst, now + @WAIT@)
+  redis.call('HSET', KEYS[4], inst, now + @WAIT@ .. (listening and '+' or ''))
   redis.call('PEXPIRE', KEYS[4], @WAIT@ * 4)
 end
 -- The first write is the one that a server without memory refuses, so a refusal
@@ -28,17 +31,18 @@ local function enqueue(record, ticket)
     end
     redis.call('ZADD', KEYS[2], place, record)
   end
-  attend(string.match(record, '^[^|]+'))
+  local inst, push = string.match(record, '^([^|]+).*|(%d)$')
+  attend(inst, push == '1')
   return tonumber(place)
 end
 -- Tells a waiter of its grant, and returns false if it is certain that its process
--- is dead: nobody listens, and it did when the waiter came. Any other waiter finds
+-- is dead: nobody listens, and it did when it last spoke up. Any other waiter finds
 -- the grant by polling if it cannot hear of it. An error of PUBLISH (no
 -- permission) must not end a script that has written.
-local function tell(inst, seq, push, fence)
+local function tell(inst, seq, fence)
   local n = redis.pcall('PUBLISH', '@CHANNEL@' .. inst,
     string.format('G|%s|%.0f|%.0f|@CLAIM@|%s', seq, fence, now, KEYS[1]))
-  if n == 0 and @TRUST@ and push == '1' then
+  if n == 0 and @TRUST@ and listens(inst) then
     redis.call('HDEL', KEYS[4], inst)
     return false
   end

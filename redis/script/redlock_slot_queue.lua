@@ -47,7 +47,7 @@ local function promote()
   for _ = 1, @BOUND@ do
     local record = redis.call('ZRANGE', KEYS[2], 0, 0)[1]
     if not record then break end
-    local inst, seq, limit, push = string.match(record, '^([^|]+)|([^|]+)|%a|(%d+)|(%d)$')
+    local inst, seq, limit = string.match(record, '^([^|]+)|([^|]+)|%a|(%d+)|')
     limit = tonumber(limit or 0)
     if not (inst and live(inst)) then
       redis.call('ZREM', KEYS[2], record)
@@ -56,7 +56,7 @@ local function promote()
       local token, slot = inst .. '|' .. seq, free(limit)
       if not slot then break end
       take(slot, token, @CLAIM@)
-      if not tell(inst, seq, push, slot + 1) then drop(token) end
+      if not tell(inst, seq, slot + 1) then drop(token) end
     else
       break
     end

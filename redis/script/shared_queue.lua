@@ -47,14 +47,14 @@ local function promote()
   for _ = 1, @BOUND@ do
     local record = redis.call('ZRANGE', KEYS[2], 0, 0)[1]
     if not record then break end
-    local inst, seq, mode, limit, push = string.match(record, '^([^|]+)|([^|]+)|(%a)|(%d+)|(%d)$')
+    local inst, seq, mode, limit = string.match(record, '^([^|]+)|([^|]+)|(%a)|(%d+)|')
     if not (inst and live(inst)) then
       redis.call('ZREM', KEYS[2], record)
     elseif fits(mode, tonumber(limit)) then
       redis.call('ZREM', KEYS[2], record)
       local token = inst .. '|' .. seq
       hold(mode, token, @CLAIM@)
-      if not tell(inst, seq, push, draw(token)) then drop(mode, token) end
+      if not tell(inst, seq, draw(token)) then drop(mode, token) end
     else
       break
     end
