@@ -40,6 +40,8 @@ type vote struct {
 	until time.Time // not after its lease ends
 	from  time.Time // when the lease began, at the latest
 	gone  bool      // the server says that it has ended
+	early bool      // it was asked for again, and does not count yet; see refill
+	given time.Time // when, if it was
 	freed bool      // it was given back, or had ended
 	tries int       // of its release without an answer in time
 	tried bool      // its release has failed
@@ -136,11 +138,11 @@ func (u *union) Lease() (time.Time, time.Duration) {
 	return u.lasts()
 }
 
-// lasts is Lease. Its caller holds u.mu.
+// lasts is Lease, of the votes that count. Its caller holds u.mu.
 func (u *union) lasts() (time.Time, time.Duration) {
 	var all []*vote
 	for _, v := range u.votes {
-		if v != nil && !v.gone {
+		if v != nil && !v.gone && !v.early {
 			all = append(all, v)
 		}
 	}

@@ -3,10 +3,18 @@ package redis
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // A vote that a hold lacks, because the server was down, forgot it, or had given it
 // to somebody else, is asked for again along with each renewal.
+//
+// It does not count at once. The hold may have ended while it was asked for, and not
+// know yet: a majority was deleted, and the servers tell one after the other. If each
+// were made up for before the next one tells, a hold would outlive its end, and
+// somebody else may have held in between. So a vote counts from when a majority of
+// others that count has been renewed by requests that were sent after it was given:
+// they were there all the time, and so was the hold.
 
 // refill asks a server for the vote that is missing, if it is up and somebody else
 // does not have it. It does not wait. There is one request at a time: the next one
@@ -43,11 +51,25 @@ func (u *union) refill(i int) {
 		}
 		if r.number(0) == 1 && x.identify(r.text(4)) == nil {
 			ans := answer{call: call, granted: true, fence: uint64(r.number(1))}
-			if u.absorb(i, u.e.vote(i, a, ans, call.sent)) {
+			v := u.e.vote(i, a, ans, call.sent)
+			v.early, v.given = true, time.Now()
+			if u.absorb(i, v) {
 				note(nil)
 				return
 			}
 		}
 		x.takeBack(side, a, call, false, note)
 	})
+}
+
+// confirm has those votes count that were given before the requests were sent by which
+// a majority was renewed. Whoever waits for the hold to expire looks again then.
+func (u *union) confirm(renewed time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, v := range u.votes {
+		if v != nil && v.early && v.given.Before(renewed) {
+			v.early = false
+		}
+	}
 }

@@ -40,8 +40,9 @@ type renewal struct {
 
 // A tally is what the servers have said of one claim.
 type tally struct {
-	yes, answers int
-	err          error
+	yes     int // of those whose votes count
+	answers int
+	err     error
 }
 
 // send asks one server to renew the votes that it has given.
@@ -49,12 +50,14 @@ func (r *renewal) send(ctx context.Context, i int) {
 	x := r.l.peers[i]
 	var places []int
 	var votes []*vote
+	var counts []bool
 	var held []driver.Claim
 	for at, claim := range r.claims {
 		u := claim.(*union)
 		u.mu.Lock()
 		v, over := u.votes[i], u.over || u.end != nil
 		missing := v == nil || v.gone
+		early := !missing && v.early
 		u.mu.Unlock()
 		if missing {
 			r.count(at, false, nil)
@@ -64,6 +67,7 @@ func (r *renewal) send(ctx context.Context, i int) {
 			continue
 		}
 		places, votes, held = append(places, at), append(votes, v), append(held, v.h)
+		counts = append(counts, !early)
 	}
 	if len(held) == 0 {
 		return
@@ -79,7 +83,7 @@ func (r *renewal) send(ctx context.Context, i int) {
 			} else if errors.Is(err, core.ErrLost) {
 				u.bereaved(i, votes[k], err)
 			}
-			r.count(places[k], err == nil, err)
+			r.count(places[k], err == nil && counts[k], err)
 		}
 	})
 }
@@ -96,6 +100,9 @@ func (r *renewal) count(at int, yes bool, err error) {
 	}
 	if err != nil {
 		t.err = err
+	}
+	if yes && t.yes == r.l.quorum {
+		r.claims[at].(*union).confirm(r.begun)
 	}
 	if !before && r.decided(t) {
 		if r.undecided--; r.undecided == 0 {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -247,13 +248,47 @@ func restartEmpty(t *testing.T, f *fleet, i int) {
 func TestVotesAreRefilled(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, 3)
+	var renewals atomic.Int64
+	f.opts.Observer = core.ObserverFunc(func(_ context.Context, e core.Event) {
+		if e.Type == core.EventRenewed {
+			renewals.Add(1)
+		}
+	})
 	h := must[core.Handle](t)(f.open(t).NewLock("a").Acquire(t.Context()))
 	for i := range 3 {
 		restartEmpty(t, f, i)
 		eventually(t, 15*lease, "the server that forgot votes for the holder again", func() bool { return f.holds(t, i, "a") })
+		before := renewals.Load()
+		eventually(t, 3*lease, "its vote counts, since there was a renewal after it", func() bool { return renewals.Load() >= before+2 })
 		check(t, h.Err())
 	}
 	check(t, h.Release(t.Context()))
+}
+
+// A hold whose votes were all deleted ends, although the servers tell one after the
+// other, and each that has told gives a new vote at once.
+func TestDeletedVotesAreNotMadeUpForOneByOne(t *testing.T) {
+	t.Parallel()
+	w := newWired(t, 5)
+	w.opts.Lease = 5 * lease
+	h := must[core.Handle](t)(w.open(t).NewLock("a").Acquire(t.Context()))
+	w.everywhere(t, "a")
+	for i := 2; i < 5; i++ {
+		w.wires[i].Stall(faultproxy.Down)
+	}
+	for i := range w.wires {
+		c := w.RedisNodes[i].Client()
+		check(t, c.Del(t.Context(), w.opts.Prefix+":{a}").Err())
+		check(t, c.Close())
+	}
+	again := func(i int) func() bool {
+		return func() bool { return h.Err() != nil || w.holds(t, i, "a") }
+	}
+	for i := range w.wires {
+		w.wires[i].Resume(faultproxy.Down)
+		eventually(t, 5*lease, "the server votes again, or the hold has ended", again(i))
+	}
+	eventually(t, 5*lease, "the hold has ended", func() bool { return errors.Is(h.Err(), core.ErrLost) })
 }
 
 // TestNewServersWait is about the first use: nobody can tell new servers from
