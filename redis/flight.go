@@ -106,8 +106,8 @@ func (n *node) exec(ctx context.Context, batch []*call, sources bool) {
 	_, err := pipe.Exec(ctx)
 	for _, c := range batch {
 		c.value, c.err = c.cmd.Val(), c.cmd.Err()
-		if c.err == nil && c.value == nil && err != nil && !answered(err) {
-			c.err = err // The connection broke before this reply.
+		if c.err == nil && c.value == nil && err != nil {
+			c.err = err // There was no connection: it could not be had, or the login was refused.
 		}
 		if c.acks && c.err == nil {
 			c.replicas, c.acksErr = replicas.Result()

@@ -5,9 +5,11 @@ package redistest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,6 +40,15 @@ func TestPasswordIsChangedDuringAHold(t *testing.T) {
 	case <-time.After(3 * o.Lease):
 		t.Fatal("the holder was not told")
 	}
+	var all sync.WaitGroup
+	for i := range 16 { // They share pipelines.
+		all.Go(func() {
+			if _, err := p.NewLock(fmt.Sprint("other", i)).TryAcquire(t.Context()); !errors.Is(err, core.ErrUnavailable) {
+				t.Errorf("an acquire beside others: %v; it must match ErrUnavailable", err)
+			}
+		})
+	}
+	all.Wait()
 	_, err := p.NewLock("other").TryAcquire(t.Context())
 	for what, err := range map[string]error{"hold": h.Err(), "acquire": err} {
 		if err == nil || strings.Contains(err.Error(), "the-old-one") || strings.Contains(err.Error(), "the-new-one") {
