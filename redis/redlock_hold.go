@@ -40,8 +40,7 @@ type vote struct {
 	until time.Time // not after its lease ends
 	from  time.Time // when the lease began, at the latest
 	gone  bool      // the server says that it has ended
-	early bool      // it was asked for again, and does not count yet; see refill
-	given time.Time // when, if it was
+	given time.Time // when it was, if it was asked for again and does not count yet; see refill
 	freed bool      // it was given back, or had ended
 	tries int       // of its release without an answer in time
 	tried bool      // its release has failed
@@ -142,7 +141,7 @@ func (u *union) Lease() (time.Time, time.Duration) {
 func (u *union) lasts() (time.Time, time.Duration) {
 	var all []*vote
 	for _, v := range u.votes {
-		if v != nil && !v.gone && !v.early {
+		if v != nil && !v.gone && v.given.IsZero() {
 			all = append(all, v)
 		}
 	}

@@ -14,7 +14,11 @@ import (
 // were made up for before the next one tells, a hold would outlive its end, and
 // somebody else may have held in between. So a vote counts from when a majority of
 // others that count has been renewed by requests that were sent after it was given:
-// they were there all the time, and so was the hold.
+// they were there all the time, and so was the hold. The price is that a hold ends
+// if it needs such a vote before the next renewal.
+//
+// Votes of the ballot itself that come late count at once: they are fewer than a
+// majority, and so cannot stand for a hold all of whose votes were deleted.
 
 // refill asks a server for the vote that is missing, if it is up and somebody else
 // does not have it. It does not wait. There is one request at a time: the next one
@@ -52,7 +56,7 @@ func (u *union) refill(i int) {
 		if r.number(0) == 1 && x.identify(r.text(4)) == nil {
 			ans := answer{call: call, granted: true, fence: uint64(r.number(1))}
 			v := u.e.vote(i, a, ans, call.sent)
-			v.early, v.given = true, time.Now()
+			v.given = time.Now()
 			if u.absorb(i, v) {
 				note(nil)
 				return
@@ -68,8 +72,8 @@ func (u *union) confirm(renewed time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, v := range u.votes {
-		if v != nil && v.early && v.given.Before(renewed) {
-			v.early = false
+		if v != nil && v.given.Before(renewed) {
+			v.given = time.Time{}
 		}
 	}
 }

@@ -57,7 +57,7 @@ func (r *renewal) send(ctx context.Context, i int) {
 		u.mu.Lock()
 		v, over := u.votes[i], u.over || u.end != nil
 		missing := v == nil || v.gone
-		early := !missing && v.early
+		counting := !missing && v.given.IsZero()
 		u.mu.Unlock()
 		if missing {
 			r.count(at, false, nil)
@@ -67,7 +67,7 @@ func (r *renewal) send(ctx context.Context, i int) {
 			continue
 		}
 		places, votes, held = append(places, at), append(votes, v), append(held, v.h)
-		counts = append(counts, !early)
+		counts = append(counts, counting)
 	}
 	if len(held) == 0 {
 		return

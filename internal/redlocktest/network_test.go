@@ -109,7 +109,7 @@ func TestArbiterBlackHoled(t *testing.T) {
 
 // TestRefuserIsAskedAgainWhileAnotherIsSilent is about the vote that the last holder
 // has not given back yet, while another server is black-holed and not yet known to
-// be down: the rest of its patience, here two seconds, is not waited for.
+// be down: the rest of its patience, here seconds, is not waited for.
 func TestRefuserIsAskedAgainWhileAnotherIsSilent(t *testing.T) {
 	t.Parallel()
 	w := newWired(t, 3)
