@@ -17,8 +17,9 @@ import (
 const ledgerName = "distlock.ledger"
 
 // A ledger allots tokens to the files of a directory: each token once, in order,
-// and never less than the clock says. It is a file with one number, below which
-// everything has been allotted, and is locked for some microseconds each time.
+// and never less than the clock says. It is a file with one number, up to which
+// everything has been allotted, and the number's complement, without which it
+// counts as lost. It is locked for some microseconds each time.
 //
 // If it is lost, with a whole directory or by a power failure, the clock stands
 // in for it: tokens then still grow unless the clock was set back meanwhile, or
@@ -105,17 +106,21 @@ func (l *ledger) close() {
 // allot returns the token below the n that it allots: base+1 to base+n. They are
 // above floor, and above everything that was allotted before.
 func (l *ledgerLock) allot(floor, n uint64) (base uint64, err error) {
-	var b [8]byte
+	var b [16]byte
 	if _, err := l.f.ReadAt(b[:], 0); err != nil && !errors.Is(err, io.EOF) {
 		return 0, err
 	}
 	word := binary.NativeEndian
-	last := unseal(word.Uint64(b[:])) // 0: new, or damaged
+	last := word.Uint64(b[:])
+	if last != ^word.Uint64(b[8:]) || last > maxToken {
+		last = 0 // New, or damaged.
+	}
 	base = max(floor, last, clock())
 	if base > maxToken-n {
 		return 0, fmt.Errorf("%w: the tokens are used up; use another directory", core.ErrUnavailable)
 	}
-	word.PutUint64(b[:], seal(base+n))
+	word.PutUint64(b[:], base+n)
+	word.PutUint64(b[8:], ^(base + n))
 	_, err = l.f.WriteAt(b[:], 0)
 	return base, err
 }
