@@ -2,12 +2,15 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	goredis "github.com/redis/go-redis/v9"
 )
 
 // A trial drives a model and a server through the same operations.
@@ -27,7 +30,11 @@ func (t *trial) run(s *script, args ...any) any {
 	if s.joint != nil && t.rand.IntN(2) == 0 {
 		return t.runJointly(s, args)
 	}
-	v, err := t.client.Eval(context.Background(), s.source, t.keys, args...).Result()
+	ctx := context.Background()
+	v, err := t.client.EvalSha(ctx, s.digest, t.keys, args...).Result()
+	if goredis.HasErrorPrefix(err, "NOSCRIPT") {
+		v, err = t.client.Eval(ctx, s.source, t.keys, args...).Result()
+	}
 	if err != nil {
 		t.Fatalf("%s: %v", s.name, err)
 	}
@@ -64,15 +71,19 @@ func (t *trial) failf(format string, args ...any) {
 // lock whose lease has ended by the model is deleted, as the server would.
 func (t *trial) advance(us int64) {
 	t.m.now += us
+	pipe := t.client.Pipeline()
 	ctx := context.Background()
-	t.client.MSet(ctx, t.times+"s", t.m.now/1e6, t.times+"us", t.m.now%1e6)
+	pipe.MSet(ctx, t.times+"s", t.m.now/1e6, t.times+"us", t.m.now%1e6)
 	if t.m.lock {
 		for _, h := range t.m.holders {
 			if h.until <= t.m.ms() {
-				t.client.Del(ctx, t.keys[0])
+				pipe.Del(ctx, t.keys[0])
 			}
 		}
 		t.m.purge()
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -195,16 +206,28 @@ func (t *trial) lapsed(token string) bool {
 func (t *trial) compare() {
 	t.Helper()
 	ctx := context.Background()
+	pipe := t.client.Pipeline()
+	var holder *goredis.StringCmd
+	var holders *goredis.ZSliceCmd
+	if t.m.lock {
+		holder = pipe.Get(ctx, t.keys[0])
+	} else {
+		holders = pipe.ZRangeWithScores(ctx, t.keys[0], 0, -1)
+	}
+	waiters, hash := pipe.ZRange(ctx, t.keys[1], 0, -1), pipe.Exists(ctx, t.keys[3])
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, goredis.Nil) {
+		t.Fatal(err)
+	}
 	var got, want []string
 	if t.m.lock {
-		if v := t.client.Get(ctx, t.keys[0]).Val(); v != "" {
+		if v := holder.Val(); v != "" {
 			got = append(got, v)
 		}
 		for token := range t.m.holders {
 			want = append(want, token)
 		}
 	} else {
-		for _, z := range t.client.ZRangeWithScores(ctx, t.keys[0], 0, -1).Val() {
+		for _, z := range holders.Val() {
 			if int64(z.Score) > t.m.ms() {
 				got = append(got, fmt.Sprint(z.Member, " ", int64(z.Score)))
 			}
@@ -224,10 +247,10 @@ func (t *trial) compare() {
 	for _, w := range t.m.queue {
 		queue = append(queue, w.record)
 	}
-	if q := t.client.ZRange(ctx, t.keys[1], 0, -1).Val(); !slices.Equal(q, queue) {
+	if q := waiters.Val(); !slices.Equal(q, queue) {
 		t.failf("the server has the queue %v, the model %v", q, queue)
 	}
-	if len(queue) == 0 && t.client.Exists(ctx, t.keys[3]).Val() != 0 {
+	if len(queue) == 0 && hash.Val() != 0 {
 		t.failf("nobody waits, and the hash of waiters is still there")
 	}
 }
