@@ -18,10 +18,11 @@
 // # Waiting
 //
 // The context of an acquire bounds the wait and nothing else: once a lock is
-// held, cancelling that context does not release it. Waiters are served in the
-// order in which they came, and a waiting writer keeps later readers out, so
-// nobody starves. A cancelled wait returns at once and leaves nothing behind:
-// if the lock had been granted at the same moment it is given back.
+// held, cancelling that context does not release it. The waiters of a process are
+// served in the order in which they came, those of several processes in the order
+// of the backend, which starves nobody. A waiting writer keeps later readers out.
+// A cancelled wait returns at once and leaves nothing behind: if the lock had been
+// granted at the same moment it is given back.
 //
 // Nothing here is reentrant: acquiring a lock that the same goroutine already
 // holds waits like any other acquire.

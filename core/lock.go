@@ -25,10 +25,9 @@ type Lock interface {
 
 // An RWLock is a lock that any number of readers or a single writer can hold.
 //
-// Service is in the order of arrival: a waiting writer keeps later readers out,
-// and the readers that wait behind it enter together once it has left. There is
-// no upgrade from reading to writing: two readers that both wait for it would
-// wait for ever.
+// A waiting writer keeps later readers out, and the readers of its process that
+// wait behind it enter together once it has left. There is no upgrade from reading
+// to writing: two readers that both wait for it would wait for ever.
 type RWLock interface {
 	// Name returns the name that the lock was made with.
 	Name() string

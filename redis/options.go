@@ -10,8 +10,9 @@ import (
 )
 
 // Options change how a provider works. The zero value, and nil, mean the
-// defaults. Every process that uses the same locks should use the same Prefix
-// and HashTag; the other options may differ from process to process.
+// defaults. Every process that uses the same locks must use the same Prefix
+// and HashTag and, with RedLock, the same Lease; the other options may differ from
+// process to process.
 type Options struct {
 	// Prefix begins every key and channel. Default "distlock". It must be
 	// printable ASCII without spaces, quotes, backslashes, braces and the

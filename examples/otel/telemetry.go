@@ -48,7 +48,7 @@ func (t *Telemetry) Observe(ctx context.Context, e distlock.Event) {
 	case distlock.EventNotAcquired:
 		t.wait.Record(ctx, e.Duration.Seconds(), outcome(reason(e.Err)))
 		t.span(ctx, "distlock.acquire", e)
-	case distlock.EventReleased, distlock.EventLost:
+	case distlock.EventReleased, distlock.EventLost, distlock.EventAbandoned:
 		t.hold.Record(ctx, e.Duration.Seconds(), outcome(string(e.Type)))
 		t.held.Add(ctx, -1, metric.WithAttributes(where...))
 		t.span(ctx, "distlock.hold", e)

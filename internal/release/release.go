@@ -35,6 +35,21 @@ type Module struct {
 // Tag returns the tag that publishes the module at a version.
 func (m Module) Tag(version string) string { return m.Dir + "/" + version }
 
+// PushOrder divides the tags of a release into those to push together and the one
+// to push after them, alone: that of core, at which the workflow "release" starts.
+// GitHub starts none for a push of more than three tags.
+// https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows#push
+func PushOrder(tags []string) (first []string, last string) {
+	for _, tag := range tags {
+		if strings.HasPrefix(tag, "core/") {
+			last = tag
+		} else {
+			first = append(first, tag)
+		}
+	}
+	return first, last
+}
+
 // Modules returns the published modules of the repository at root, as its
 // go.work lists them.
 func Modules(root string) ([]Module, error) {

@@ -3,6 +3,7 @@ package release
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -68,6 +69,13 @@ func TestCommitAndVerify(t *testing.T) {
 	}
 	if got := must(t, root, "log", "--format=%s"); got != "first" {
 		t.Errorf("git log says %q", got)
+	}
+}
+
+func TestPushOrder(t *testing.T) {
+	first, last := PushOrder([]string{"core/v0.2.0", "distlock/v0.2.0", "distlock/cmd/distlock/v0.2.0", "file/v0.2.0"})
+	if want := []string{"distlock/v0.2.0", "distlock/cmd/distlock/v0.2.0", "file/v0.2.0"}; !slices.Equal(first, want) || last != "core/v0.2.0" {
+		t.Errorf("push %v and then %s, want %v and then core/v0.2.0", first, last, want)
 	}
 }
 

@@ -5,6 +5,6 @@
 //
 // runs the contests of internal/bench in which distlock meets a peer or the bare
 // protocol, and writes docs/benchmarks.svg and docs/benchmarks.md. Each panel is one
-// benchmark, so that all its bars come from one run on one machine. A run that is
-// made several times counts by its median.
+// benchmark, so that its bars come from the same runs on one machine. A benchmark
+// that is run several times counts by the median of each figure.
 package chart

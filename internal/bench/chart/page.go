@@ -13,7 +13,7 @@ import (
 func WritePage(w io.Writer, f *Figures, day time.Time, machine string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Benchmarks\n\nMade by `make chart` on %s: %s, which clients and servers shared.\n", day.Format(time.DateOnly), machine)
-	b.WriteString("The figures of one benchmark come from one run: compare them with each other, not with those of another machine.\n")
+	b.WriteString("Each figure is the median of three runs, of Contended one: a ratio is that of its run, and need not be the quotient of two medians. Compare figures of one benchmark with each other, not with those of another machine.\n")
 	b.WriteString("What each benchmark does is said where it is written, in [`internal/bench`](../internal/bench).\n\n![distlock beside its peers](benchmarks.svg)\n")
 	var last Figure
 	for _, one := range f.All {

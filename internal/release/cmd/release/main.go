@@ -1,5 +1,5 @@
 // Release prepares a release of all modules. Without -yes it only says what it
-// would do. It never pushes: it prints the command that does.
+// would do. It never pushes: it prints the commands that do.
 //
 //	go run ./internal/release/cmd/release -version v0.2.0 [-yes | -verify | -notes]
 package main
@@ -57,6 +57,8 @@ func run(root, version string, yes bool) error {
 	for _, tag := range tags {
 		fmt.Println("  " + tag)
 	}
-	fmt.Println("Publish with: git push --atomic origin " + strings.Join(tags, " "))
+	first, last := release.PushOrder(tags)
+	fmt.Println("Publish with: git push --atomic origin", strings.Join(first, " "))
+	fmt.Println("and then:     git push origin", last)
 	return nil
 }
