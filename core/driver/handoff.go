@@ -35,16 +35,17 @@ func (h *hold) passOn(entry *lease.Entry) bool {
 	heir := &hold{side: h.side, since: &since{now, chain}}
 	heir.handle = &handle{heir}
 	passed := turn != nil && turn.PassOn(func() (any, bool) {
-		return heir.handle, e.register(heir, func() (ok bool) {
+		ok := e.register(heir, func() (ok bool) {
 			heir.claim, ok = claim.Succeed()
 			return ok
 		})
+		if ok && entry != nil { // Before the heir wakes: it may pass on the lease at once.
+			heir.care(e.leases.Inherit(heir, entry))
+		}
+		return heir.handle, ok
 	})
 	if !passed {
 		return false
-	}
-	if entry != nil {
-		heir.care(e.leases.Inherit(heir, entry))
 	}
 	if watched, ok := heir.claim.(Watched); ok {
 		watched.Watch(heir.lose)

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,6 +80,39 @@ func TestALeaseThatIsPassedOnIsRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		handedOver(t, Handoff{Count: 100, For: time.Hour}, 5, 3*term)
 	})
+}
+
+// An heir has the lease when it wakes. One that got it later could have passed the
+// object on before, to a hold which nobody renews and which never ends.
+func TestAnHeirWakesWithTheLease(t *testing.T) {
+	f := &fake{}
+	e := f.engine(t, func(c *Config) { c.LocalHandoff = Handoff{Count: 1 << 20, For: time.Hour} })
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 2000 {
+				h, err := f.lock(e, "a").Acquire(t.Context())
+				if err != nil {
+					t.Errorf("Acquire: %v", err)
+					return
+				}
+				inner := h.(*handle).hold
+				inner.mu.Lock()
+				cared := inner.lease != nil
+				inner.mu.Unlock()
+				if !cared {
+					t.Error("a hold began without its lease")
+				}
+				if err := h.Release(t.Context()); err != nil {
+					t.Errorf("Release: %v", err)
+				}
+				if !cared {
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 func TestWithoutLocalHandoffTheServerDecides(t *testing.T) {
