@@ -21,6 +21,11 @@ func (g grant) stale() bool { return time.Until(g.from.Add(g.term)) < g.term/4 }
 
 // arrived takes in a grant that was pushed: its attempt, its fencing token, the
 // server's time at which it was made and for how long, and the object's state.
+//
+// The term is the claim of who made the grant, which may be longer than a lease
+// here. It is believed for no longer than a lease: the renewal that falls due
+// after a third of that sets the server's time to a lease from then, and a
+// deadline beyond it would be one that the server does not keep.
 func (l *lines) arrived(seq uint64, fence uint64, ms, term int64, state string) {
 	now := time.Now()
 	w := l.find(seq)
@@ -30,7 +35,7 @@ func (l *lines) arrived(seq uint64, fence uint64, ms, term int64, state string) 
 		}
 		return
 	}
-	g := grant{fence: fence, term: time.Duration(term) * time.Millisecond}
+	g := grant{fence: fence, term: min(time.Duration(term)*time.Millisecond, l.p.opts.Lease)}
 	l.mu.Lock()
 	asked, line := w.asked, w.line
 	var node *node

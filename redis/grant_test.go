@@ -42,16 +42,40 @@ func TestAGrantIsNotBelievedFromAfterItWasMade(t *testing.T) {
 	}
 }
 
-// A poll that finds a grant near its end makes the waiter ask for it, and one that
-// finds it to last for longer than a lease believes in a lease.
-func TestAGrantThatAPollHasFound(t *testing.T) {
+// A grant by a process whose claim is longer than a lease here is believed for a
+// lease: the first renewal makes it one.
+func TestAGrantIsBelievedForALeaseAtMost(t *testing.T) {
+	p := nowhere(t, &Options{Lease: time.Second})
+	c := p.claimer("lock", "a", 'w', 1)
+	w := p.lines.join(c, c.attempt(true), 0)
+	defer p.lines.leave(w)
+	p.lines.arrived(w.seq, 7, time.Now().UnixMilli(), 3000, c.keys[stateKey])
+	if g := <-w.grants; g.term != p.opts.Lease {
+		t.Errorf("a grant for 3s is believed for %v, and the lease is %v", g.term, p.opts.Lease)
+	}
+	p.lines.arrived(w.seq, 7, time.Now().UnixMilli(), 300, c.keys[stateKey])
+	if g := <-w.grants; g.term != 300*time.Millisecond {
+		t.Errorf("a grant for 300ms is believed for %v", g.term)
+	}
+}
+
+// nowhere returns a provider whose server is not there.
+func nowhere(t *testing.T, o *Options) *Provider {
+	t.Helper()
 	client := goredis.NewClient(&goredis.Options{Addr: "127.0.0.1:1"})
-	defer client.Close()
-	p, err := New(client, nil)
+	t.Cleanup(func() { _ = client.Close() })
+	p, err := New(client, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.Close()
+	t.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+// A poll that finds a grant near its end makes the waiter ask for it, and one that
+// finds it to last for longer than a lease believes in a lease.
+func TestAGrantThatAPollHasFound(t *testing.T) {
+	p := nowhere(t, nil)
 	c := p.claimer("lock", "a", 'w', 1)
 	w := p.lines.join(c, c.attempt(true), 0)
 	defer p.lines.leave(w)
