@@ -13,6 +13,7 @@ type grant struct {
 	from  time.Time // not after the server began to count
 	term  time.Duration
 	made  time.Time // when that was, as far as is known; for the observer
+	ms    int64     // the server's time at which it was made, or seen to stand
 }
 
 // stale reports whether too little of a grant is left to confirm it: the process
@@ -35,7 +36,7 @@ func (l *lines) arrived(seq uint64, fence uint64, ms, term int64, state string) 
 		}
 		return
 	}
-	g := grant{fence: fence, term: min(time.Duration(term)*time.Millisecond, l.p.opts.Lease)}
+	g := grant{fence: fence, term: min(time.Duration(term)*time.Millisecond, l.p.opts.Lease), ms: ms}
 	l.mu.Lock()
 	asked, line := w.asked, w.line
 	var node *node
@@ -74,18 +75,19 @@ func made(now, asked time.Time, term time.Duration, ms int64, node *node) (from,
 	return at, at
 }
 
-// found takes in a grant that a poll, sent then, has found to last for that long yet.
+// found takes in a grant that a poll, sent then and answered at the server's time ms,
+// has found to last for that long yet.
 // One that is near its end is asked for, which makes it a lease: its first renewal
 // might come too late. Its deadline is counted from before the poll, so the waiter
 // never believes in it for longer than the server keeps it, however late it is told.
 // No grant lasts for longer than a lease: what seems to was made before the server's
 // clock was set back.
-func (l *lines) found(w *waiter, fence uint64, sent time.Time, left time.Duration) {
+func (l *lines) found(w *waiter, fence uint64, sent time.Time, ms int64, left time.Duration) {
 	if left < l.p.opts.Claim/4 {
 		w.ask()
 		return
 	}
-	l.give(w, grant{fence: fence, from: sent, term: min(left, l.p.opts.Lease), made: sent})
+	l.give(w, grant{fence: fence, from: sent, term: min(left, l.p.opts.Lease), made: sent, ms: ms})
 }
 
 // ask makes a waiter send its request again.
@@ -96,20 +98,49 @@ func (w *waiter) ask() {
 	}
 }
 
-// waits takes in that a waiter was not granted yet when the server answered what was
-// sent then.
-func (l *lines) waits(w *waiter, sent time.Time) {
+// waits takes in that a waiter was not granted yet when the server answered, at its
+// time ms, what was sent then.
+func (l *lines) waits(w *waiter, sent time.Time, ms int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if sent.After(w.asked) {
 		w.asked = sent
 	}
+	w.denied(ms)
+}
+
+// denied takes in that the waiter was not granted at the server's time ms. A grant
+// that is here and was made before has ended, unless the server's clock was set back
+// in between, so the server is asked. Its caller holds lines.mu, as who sends to
+// w.grants does.
+func (w *waiter) denied(ms int64) {
+	w.without = max(w.without, ms)
+	select {
+	case g := <-w.grants:
+		if g.ms < w.without {
+			w.ask()
+		} else {
+			w.grants <- g
+		}
+	default:
+	}
 }
 
 // give tells a waiter of a grant; of two that are the same one is enough.
+//
+// An attempt may be granted more than once: it keeps its number and its place when a
+// grant of it has lapsed, or was broken, before it was heard of. So the message of an
+// earlier grant may come when the object is somebody else's and this attempt queues
+// again. It tells of a time before the one at which the server said so, and that is
+// what gives it away: one of the two is out of date, and the server knows which. One
+// that tells of the same millisecond is the later of the two, for no claim is so short.
 func (l *lines) give(w *waiter, g grant) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if g.ms < w.without {
+		w.ask()
+		return
+	}
 	if w.line == nil {
 		w.early = &g
 		return

@@ -165,11 +165,11 @@ func (l *lines) tell(c *call, r reply, asked []*waiter) (head bool) {
 			if each == 2 {
 				left = r.number(4 + i*each)
 			}
-			l.found(w, uint64(state), c.sent, time.Duration(left)*time.Millisecond)
+			l.found(w, uint64(state), c.sent, r.number(1), time.Duration(left)*time.Millisecond)
 		case state == 0:
 			w.ask()
 		default:
-			l.waits(w, c.sent)
+			l.waits(w, c.sent, r.number(1))
 			head = head || state == -1
 		}
 	}

@@ -128,6 +128,7 @@ func (l *lines) queued(w *waiter, ans answer) {
 	defer l.mu.Unlock()
 	l.standIn(w)
 	w.ticket, w.queued, w.trouble, w.asked = ans.ticket, true, nil, ans.call.sent
+	w.denied(ans.now)
 	w.line.node = ans.call.node
 	l.schedule(w.line, l.next(w.line, ans.rank == 0, ans.left, foreign(ans.holder)))
 }

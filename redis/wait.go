@@ -116,6 +116,7 @@ type waiter struct {
 	line    *line     // nil until it stands there
 	early   *grant    // that has overtaken the first reply
 	asked   time.Time // before the last request whose answer was no grant, or the first one
+	without int64     // the server's time, ms, at which it last said so; 0: it has not
 	ticket  int64     // its place, 0 for none yet
 	queued  bool      // the server has said that it queues
 	trouble error     // of the last poll
