@@ -2,6 +2,7 @@ package file
 
 import (
 	"sync"
+	"time"
 
 	"github.com/distlock/distlock-go/file/internal/flock"
 	"github.com/distlock/distlock-go/file/internal/page"
@@ -161,6 +162,7 @@ const atATime = 4
 func (c *cache) open(name string) (*lockfile, error) {
 	c.opening <- struct{}{}
 	defer func() { <-c.opening }()
+	now := time.Now()
 	f, err := c.p.openFile(name)
 	if err != nil {
 		return nil, err
@@ -170,7 +172,11 @@ func (c *cache) open(name string) (*lockfile, error) {
 		_ = f.Close()
 		return nil, err
 	}
-	return newLockfile(c.p, name, f, remote == "")
+	lf, err := newLockfile(c.p, name, f, remote == "")
+	if err == nil {
+		lf.looked = now
+	}
+	return lf, err
 }
 
 // newLockfile wraps an open file, which it closes if that fails.

@@ -113,7 +113,7 @@ func (c *claim) Succeed() (driver.Claim, bool) {
 	lf.mu.Lock()
 	defer lf.mu.Unlock()
 	heir := &claim{lf: lf, shared: c.shared, entry: unlisted, since: time.Now(), source: c.source}
-	if c.ended || lf.stands() != nil || !lf.page.Mapped() || !heir.inherit() {
+	if c.ended || lf.standsAt(heir.since) != nil || !lf.page.Mapped() || !heir.inherit() {
 		return nil, false
 	}
 	c.ended = true
@@ -132,7 +132,7 @@ func (c *claim) inherit() bool {
 	c.source.mu.Lock()
 	defer c.source.mu.Unlock()
 	token, err := c.source.draw(c)
-	if err != nil || token == 0 || c.source.stands() != nil {
+	if err != nil || token == 0 || c.source.standsAt(c.since) != nil {
 		return false
 	}
 	return c.lf.do(func() { c.lf.enter(c) }) == nil

@@ -79,14 +79,18 @@ func (l *ledger) lock() (bool, error) {
 		l.f = f
 	}
 	ok, err := l.f.TryLock(false)
-	if err == nil && ok {
-		err = l.f.Stands()
+	if err != nil || !ok {
+		return false, err
 	}
-	if errors.Is(err, flock.ErrRemoved) {
-		l.drop()
-		return false, nil
+	// Stands would not tell that a directory above was renamed.
+	if err := l.f.Named(); err != nil {
+		l.drop() // It must not stay locked.
+		if errors.Is(err, flock.ErrRemoved) {
+			err = nil
+		}
+		return false, err
 	}
-	return ok, err
+	return true, nil
 }
 
 func (l *ledger) drop() {

@@ -51,6 +51,7 @@ type lockfile struct {
 	watch    *fswatch.Watch // nil: not yet watched, or cannot be
 	last     uint64         // the last token that was drawn by this provider
 	trusted  bool           // the tokens were written since the machine was booted
+	looked   time.Time      // when the path was last seen to name the file
 }
 
 const exclusive = -1
@@ -76,7 +77,7 @@ func (lf *lockfile) grant(shared bool, source *lockfile) (*claim, error) {
 	c := &claim{lf: lf, shared: shared, entry: unlisted, since: time.Now()}
 	err := source.drawFor(c)
 	if err == nil {
-		err = lf.stands()
+		err = lf.standsAt(c.since)
 	}
 	if err != nil {
 		lf.leave(c)
@@ -177,13 +178,41 @@ func (lf *lockfile) stands() error {
 	return nil
 }
 
+// standsAt is stands for what is granted now. An open file does not show that a
+// directory above was renamed, or that a symbolic link to one was switched, so the
+// path is looked at too unless that was done lately; see Provider.lately. The
+// mutex must be held.
+func (lf *lockfile) standsAt(now time.Time) error {
+	if err := lf.stands(); err != nil || now.Sub(lf.looked) < lf.p.lately {
+		return err
+	}
+	return lf.named(now)
+}
+
+// named is stands by a look at the path, whatever was seen before. What has become
+// of the directory is found out anew if it is another one. The mutex must be held.
+func (lf *lockfile) named(now time.Time) error {
+	if lf.gone == nil {
+		err := lf.f.Named()
+		switch {
+		case err == nil:
+			lf.looked = now
+		case errors.Is(err, flock.ErrRemoved):
+			lf.gone = err
+			lf.p.folder.missing()
+		}
+	}
+	if lf.gone != nil {
+		return errReplaced
+	}
+	return nil
+}
+
 // verify looks whether the path still names the file, and tells its holders if it
 // does not.
 func (lf *lockfile) verify() {
 	lf.mu.Lock()
-	if err := lf.f.Named(); errors.Is(err, flock.ErrRemoved) && lf.gone == nil {
-		lf.gone = err
-	}
+	_ = lf.named(time.Now())
 	gone := lf.gone
 	lf.mu.Unlock()
 	if gone != nil {
@@ -238,8 +267,12 @@ func (lf *lockfile) observe() {
 }
 
 // held returns the answer that somebody else holds the file, and who, as far as
-// the file tells. The mutex must be held.
+// the file tells; or errReplaced, if it is not the file of its name that is held.
+// The mutex must be held.
 func (lf *lockfile) held() error {
+	if err := lf.standsAt(time.Now()); err != nil {
+		return err
+	}
 	var b [page.Size]byte
 	if lf.page.Do(func() { lf.page.Read(atEntries, b[atEntries:]) }) == nil {
 		for i := range entries {

@@ -94,6 +94,116 @@ func TestLossByTheRenameOfADirectory(t *testing.T) {
 	release(t, acquire(t, provider(t, dir, nil).NewLock("a")))
 }
 
+// moves are what a bystander can do above the directory. The new one is as empty as
+// one that is missing.
+var moves = map[string]func(t *testing.T) (dir string, move func() error){
+	"rename": func(t *testing.T) (string, func() error) {
+		above := filepath.Join(t.TempDir(), "above")
+		return filepath.Join(above, "locks"), func() error { return os.Rename(above, above+"2") }
+	},
+	"switch of a link": func(t *testing.T) (string, func() error) {
+		old, fresh, link := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "link")
+		if err := os.Symlink(old, link); err != nil {
+			t.Fatal(err)
+		}
+		return link, func() error { return errors.Join(os.Symlink(fresh, link+"2"), os.Rename(link+"2", link)) }
+	},
+}
+
+// known uses a file until it was seen at its path longer after it was made than the
+// clocks of file systems tick, so that its time of change is relied upon.
+func known(t *testing.T, use func()) {
+	t.Helper()
+	const tick = 25 * time.Millisecond
+	start := time.Now()
+	eventually(t, "the file is known", func() bool {
+		old := time.Since(start) > tick
+		use()
+		return old
+	})
+}
+
+// A file that is idle when its directory is moved does not pass for the lock longer
+// than CheckInterval, even if no hold of it lasts long enough for the probe to see.
+func TestIdleFilesOfADirectoryThatWasMoved(t *testing.T) {
+	for name, prepare := range moves {
+		for _, kind := range kinds {
+			t.Run(name+"/"+string(kind), func(t *testing.T) {
+				const interval = 10 * time.Millisecond
+				dir, move := prepare(t)
+				p, q := provider(t, dir, &Options{CheckInterval: interval}), provider(t, dir, nil)
+				known(t, func() { release(t, try(t, of(p, kind))) })
+				eventually(t, "the probe ends", func() bool { return !p.probe.running.Load() })
+				if err := move(); err != nil {
+					t.Fatal(err)
+				}
+				moved := time.Now()
+				held := try(t, of(q, kind))
+				eventually(t, "the interval is over", func() bool { return time.Since(moved) >= interval })
+				busy(t, of(p, kind))
+				token := held.Token()
+				release(t, held)
+				next := try(t, of(p, kind))
+				if next.Token() <= token {
+					t.Errorf("token %d comes after %d", next.Token(), token)
+				}
+				busy(t, of(q, kind))
+				release(t, next)
+			})
+		}
+	}
+}
+
+// Nobody is told for long that the lock is held because the old file is, and
+// nobody waits for that.
+func TestOldFilesDoNotKeepOthersOut(t *testing.T) {
+	for name, prepare := range moves {
+		t.Run(name, func(t *testing.T) {
+			dir, move := prepare(t)
+			never := &Options{CheckInterval: time.Hour}
+			old, waits, tries := provider(t, dir, never), provider(t, dir, &Options{CheckInterval: 10 * time.Millisecond}), provider(t, dir, &Options{CheckInterval: time.Millisecond})
+			h := acquire(t, old.NewLock("a"))
+			busy(t, tries.NewLock("a"))
+			got := waitAsync(t, old, waits.NewLock("a"), core.KindLock)
+			if err := move(); err != nil {
+				t.Fatal(err)
+			}
+			next := <-got
+			eventually(t, "the new file is asked", func() bool {
+				_, err := tries.NewLock("a").TryAcquire(t.Context())
+				held, ok := errors.AsType[*core.HeldError](err)
+				return ok && held.Holder.Token == next.Token()
+			})
+			release(t, next)
+			release(t, try(t, tries.NewLock("a")))
+			_ = h.Release(t.Context())
+		})
+	}
+}
+
+// The ledger is that of the path too: two would allot a token twice.
+func TestLedgerOfADirectoryThatWasMoved(t *testing.T) {
+	for name, prepare := range moves {
+		t.Run(name, func(t *testing.T) {
+			dir, move := prepare(t)
+			p := provider(t, dir, &Options{CheckInterval: time.Hour})
+			use := func() {
+				if err := p.ledger.locked(func(*ledgerLock) error { return nil }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			known(t, use)
+			if err := move(); err != nil {
+				t.Fatal(err)
+			}
+			use()
+			if _, err := os.Stat(filepath.Join(dir, ledgerName)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // A release tells of a loss that nobody has told of yet.
 func TestReleaseTellsOfALoss(t *testing.T) {
 	dir := t.TempDir()

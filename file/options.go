@@ -35,10 +35,10 @@ type Options struct {
 	// polls. Default: 250 ms on a network file system, 50 ms otherwise.
 	PollInterval time.Duration
 
-	// CheckInterval is how often the files that are held are looked at, to see
-	// whether they are still those that their path names. Where the system tells
-	// of removals, which is at once, only the rename of a directory above is left
-	// to this. Default: 2 s.
+	// CheckInterval bounds how long a file that its path does not name any more
+	// passes for the lock, whether it is held then or locked afterwards. Where the
+	// system tells of removals, which is at once, only the rename of a directory
+	// above, or of a symbolic link to one, is left to this. Default: 2 s.
 	CheckInterval time.Duration
 
 	// IdleFiles is how many lock files stay open while nobody holds them or waits

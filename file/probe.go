@@ -11,6 +11,9 @@ import (
 // above was renamed or, where there are no events, anything. It also wakes all who
 // wait, in case the system has not told of an unlock: one timer for all costs less
 // than one for each. It runs only while something is held or waited for.
+//
+// A file that is only locked for a moment, now and then, is missed by it. Therefore
+// whoever locks a file that was not looked at lately looks itself.
 type probe struct {
 	p       *Provider
 	running atomic.Bool
@@ -39,7 +42,7 @@ func (b *probe) start() {
 }
 
 func (b *probe) run() {
-	ticker := time.NewTicker(b.p.opts.CheckInterval)
+	ticker := time.NewTicker(b.p.lately)
 	defer ticker.Stop()
 	woken := time.Now()
 	for {
@@ -68,8 +71,8 @@ func (b *probe) run() {
 // wakeInterval is how often whoever waits is woken in any case.
 const wakeInterval = 10 * time.Second
 
-// look reports whether anything is held or waited for. It verifies what is held,
-// and wakes those who wait, if told to.
+// look reports whether anything is held or waited for. It verifies the files, and
+// wakes those who wait, if told to.
 func (b *probe) look(verify, wake bool) (busy bool) {
 	for _, lf := range b.p.files.all() {
 		lf.mu.Lock()
@@ -78,10 +81,12 @@ func (b *probe) look(verify, wake bool) (busy bool) {
 			lf.wake()
 		}
 		lf.mu.Unlock()
-		if verify && held {
-			lf.verify()
+		if held || waited {
+			busy = true
+			if verify {
+				lf.verify()
+			}
 		}
-		busy = busy || held || waited
 		b.p.files.put(lf)
 	}
 	return busy

@@ -27,6 +27,14 @@ type Provider struct {
 	events events
 	probe  probe
 
+	// lately is how long ago a path may have been looked at for a lock to be granted,
+	// and how often the probe looks: half of CheckInterval. So CheckInterval bounds how
+	// long after a rename of a directory the old file passes for a hold. A grant before
+	// the rename is found to be lost by the next look of the probe; one after it rests
+	// on a look before it, and comes less than half the interval later, and then the
+	// probe has looked when the other half is over.
+	lately time.Duration
+
 	background sync.WaitGroup // what Close waits for, beside the engine
 	listeners  chan struct{}  // has room for those who listen to a bell
 
@@ -68,6 +76,7 @@ func (p *Provider) setUp(dir string, opts *Options) (err error) {
 	}
 	p.folder = &folder{path: dir, mode: p.opts.Mode, kind: host.Remote}
 	p.files = newCache(p, p.opts.IdleFiles)
+	p.lately = max(p.opts.CheckInterval/2, 1)
 	p.listeners = make(chan struct{}, listeners)
 	p.ledger.p, p.events.p, p.probe.p = p, p, p
 	p.owner = newOwnerRecord(p.opts.Owner)

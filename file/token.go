@@ -54,7 +54,7 @@ func (lf *lockfile) drawFor(c *claim) error {
 		token, err = lf.refill(c)
 	}
 	if err == nil && !own {
-		if err = lf.stands(); err == nil {
+		if err = lf.standsAt(c.since); err == nil {
 			err = c.lf.do(func() { c.lf.enter(c) })
 		}
 	}

@@ -165,7 +165,7 @@ func (g *gate) bar(waits bool) error {
 	if err := lf.lock(false); err != nil {
 		return err
 	}
-	if err := lf.stands(); err != nil {
+	if err := lf.standsAt(g.since); err != nil {
 		lf.unlock()
 		return err
 	}
