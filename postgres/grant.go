@@ -154,14 +154,20 @@ func (st *standing) listen() {
 	flag := st.wait.keys.flag
 	st.session.subscribe(flag, st.listens)
 	show := simple(opShare, st.wait.keys.limitKey(st.wait.place.limit))
-	show.owner = hooks{undoing: st.clean}
-	st.session.add(show)
+	st.session.add(dropped(show))
 	st.shows = true
 	for _, f := range []int64{st.queue.pool.common, flag} {
-		o := simple(opRaise, Int64Key(f))
-		o.owner = hooks{undoing: st.clean}
-		st.session.add(o)
+		st.session.add(dropped(simple(opRaise, Int64Key(f))))
 	}
+}
+
+// dropped returns o, which takes a key of its own, shared, as one that is undone by
+// giving up that key alone. It is not awaited: by the time of its undo the session
+// may have been granted a slot.
+func dropped(o *op) *op {
+	key := o.key
+	o.owner = hooks{undoing: func() ([]*op, bool) { return []*op{simple(opDropRead, key).must()}, true }}
+	return o
 }
 
 // unlisten takes back listen, except for the flags, which go with the gate.

@@ -102,6 +102,17 @@ func (o *op) reset() {
 	o.done, o.reply, o.token, o.err = nil, 0, 0, nil
 }
 
+// again makes o, which was undone, one to send once more, alone. What it was told
+// goes with the transaction that told it: a statement that says less the second time
+// must not leave the first answer standing.
+func (o *op) again() {
+	o.alone, o.sent, o.redone = true, false, true
+	o.reply, o.token = replyBusy, 0
+	if o.own != nil {
+		o.slots = nil
+	}
+}
+
 // gives reports whether o gives up what its claim holds.
 func (o *op) gives() bool {
 	code := o.code % opPair

@@ -116,6 +116,7 @@ func (p *Provider) NewSemaphore(name string, limit int) core.Semaphore {
 // connections are closed.
 func (p *Provider) Close() error {
 	err := p.engine.Close()
+	p.pool.stop() // Nobody waits for a connection any more.
 	p.queue.close()
 	p.pool.close()
 	return err

@@ -21,6 +21,7 @@ func (s *session) ready() error {
 		return s.endWith(b, fmt.Errorf("%w: %d of %d statements were answered", errReply, b.current, len(b.steps)))
 	}
 	if b.err != nil {
+		s.gathering = true // Nothing is sent before the undo.
 		s.mu.Unlock()
 		return s.reconcile(b)
 	}

@@ -8,9 +8,11 @@ import "fmt"
 // op of a batch of one then fails; those of a larger batch are sent again, alone,
 // so that only the guilty one fails. If an op cannot be undone the session ends.
 //
-// The undo travels before anything that was added meanwhile, and its failure
-// ends the session. A second batch in flight may have run between the two; it
-// names other keys, because a key is taken by one op at a time (see table).
+// The undo travels before anything that was added meanwhile, which is held back
+// (gathering) from when the batch ended, and its failure ends the session. A second
+// batch in flight may have run between the two; it names other keys, because a key
+// is taken by one op at a time (see table). So an undo names the keys of its op and
+// no others, unless nothing else of its owner can be in flight.
 func (s *session) reconcile(b *batch) error {
 	ops := b.ops
 	var undo []*op
@@ -25,6 +27,7 @@ func (s *session) reconcile(b *batch) error {
 		undo = append(undo, more...)
 	}
 	s.mu.Lock()
+	s.gathering = false
 	if cause := s.cause; cause != nil {
 		s.mu.Unlock()
 		s.finish(cause, ops...)
@@ -39,7 +42,7 @@ func (s *session) reconcile(b *batch) error {
 	switch {
 	case len(ops) > 1:
 		for _, o := range ops {
-			o.alone, o.sent, o.redone = true, false, true
+			o.again()
 		}
 		undo = append(undo, ops...)
 	case len(undo) > 0:

@@ -37,6 +37,7 @@ func (s *session) outcome(st *step, row [][]byte, drawn int64) error {
 	case s.stmts.locks:
 		return s.exceptions(st.ops, row, drawn)
 	case s.stmts.lock:
+		first.reply = replyBusy
 		if row[1] != nil {
 			first.reply, first.token = replyTaken, s.token(drawn, 0)
 		}
@@ -96,6 +97,8 @@ func (s *session) exceptions(ops []*op, row [][]byte, drawn int64) error {
 			o.reply = replyNotHeld
 		case !slices.Contains(refused, o.key.value):
 			o.reply, o.token = replyTaken, s.token(drawn, i)
+		default:
+			o.reply = replyBusy
 		}
 	}
 	return nil

@@ -126,8 +126,14 @@ var defaultKeys = &Options{Namespace: DefaultNamespace}
 const (
 	txLock  = "select pg_advisory_xact_lock(%[1]s)"
 	txRead  = "select pg_advisory_xact_lock_shared(%[1]s)"
-	txWrite = "select pg_advisory_xact_lock(%[2]d); select pg_advisory_xact_lock(%[1]s)"
+	txWrite = "select pg_advisory_xact_lock(%[2]d);%[3]s select pg_advisory_xact_lock(%[1]s)"
 )
+
+// txRest, between two waits, lets the second one have what the first has left of the
+// lock_timeout, which bounds each. Both are statements of one message, the time of
+// which is statement_timestamp.
+const txRest = ` select set_config('lock_timeout',
+	greatest(1, %d - extract(epoch from clock_timestamp() - statement_timestamp()) * 1000)::int::text, true);`
 
 // The frame around them, as one message. The old values are kept as the server
 // shows them, which may be 30s, 1min or 1d, and are given back to it unread. A
@@ -155,7 +161,11 @@ func (o *Options) acquireTx(ctx context.Context, tx Tx, kind core.Kind, name, lo
 	}
 	within, timeout, cancel := txContext(ctx)
 	defer cancel()
-	_, err = tx.Exec(within, fmt.Sprintf(txBegin, timeout)+fmt.Sprintf(lock, k.data, k.gate)+txEnd)
+	rest := ""
+	if timeout > 0 {
+		rest = fmt.Sprintf(txRest, timeout)
+	}
+	_, err = tx.Exec(within, fmt.Sprintf(txBegin, timeout)+fmt.Sprintf(lock, k.data, k.gate, rest)+txEnd)
 	switch state := sqlState(err); {
 	case err == nil:
 		return nil

@@ -185,6 +185,48 @@ func TestTxReadersAndWriters(t *testing.T) {
 	})
 }
 
+// A writer waits twice, at the turnstile and behind it, and its deadline bounds the
+// two together: it is told in time, and keeps its transaction.
+func TestTxWriterHasOneDeadline(t *testing.T) {
+	transactions(t, func(t *testing.T, begin func(string, string) transaction) {
+		t.Parallel()
+		r, err := open(t, nil).NewRWLock(t.Name()).AcquireRead(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		const deadline = 3 * time.Second // The driver ends the connection two seconds later.
+		before, w := begin("0", "0"), begin("0", "0")
+		first := make(chan error, 1)
+		go func() { // It passes the turnstile, and leaves when hardly anything is left to w.
+			ctx, cancel := context.WithTimeout(context.Background(), deadline*5/6)
+			defer cancel()
+			first <- postgres.AcquireWriteTx(ctx, before, t.Name())
+		}()
+		reader := open(t, nil).NewRWLock(t.Name())
+		eventually(t, "the first writer has passed the turnstile", func() bool {
+			h, err := reader.TryAcquireRead(t.Context())
+			if err == nil {
+				_ = h.Release(t.Context())
+			}
+			return errors.Is(err, core.ErrNotAcquired)
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), deadline)
+		defer cancel()
+		if err := postgres.AcquireWriteTx(ctx, w, t.Name()); !errors.Is(err, core.ErrNotAcquired) {
+			t.Errorf("a writer whose time is over is told %v", err)
+		}
+		setting(t, w, "lock_timeout")
+		w.rollback()
+		if err := <-first; !errors.Is(err, core.ErrNotAcquired) {
+			t.Errorf("the writer before it is told %v", err)
+		}
+		before.rollback()
+		if err := r.Release(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // F69: two transactions that cross are told of the deadlock.
 func TestTxDeadlock(t *testing.T) {
 	transactions(t, func(t *testing.T, begin func(string, string) transaction) {

@@ -72,6 +72,7 @@ func (s *session) check() (time.Duration, error) {
 			return max(s.ping-quiet, s.ping/10), nil
 		}
 		s.send(&batch{}) // A Sync alone: the cheapest thing that is answered.
+		s.flush()        // What was added during the write; its answer may have been and gone.
 		return min(s.ping, s.answer), nil
 	}
 	b := s.flight[0]
