@@ -17,7 +17,9 @@ import (
 // channel. Messages are hints: each of them may be lost, late or repeated, and a
 // poll makes up for it.
 type receiver struct {
-	p *Provider
+	p    *Provider
+	ctx  context.Context // ends with close, which may be long after that of the provider has begun
+	quit context.CancelFunc
 
 	mu      sync.Mutex
 	begun   bool
@@ -35,16 +37,18 @@ type receiver struct {
 }
 
 // probeTime is how long a probe may take to come back, lasting how long a hold
-// must last to be worth a subscription, and denyTime how long a subscription that
-// was not permitted is not tried again.
+// must last to be worth a subscription, leastPause the least that lies between two
+// subscriptions, and denyTime how long one that was not permitted is not tried again.
 const (
-	probeTime = time.Second
-	lasting   = 200 * time.Millisecond
-	denyTime  = 30 * time.Second
+	probeTime  = time.Second
+	lasting    = 200 * time.Millisecond
+	leastPause = 20 * time.Millisecond
+	denyTime   = 30 * time.Second
 )
 
 func (r *receiver) init(p *Provider) {
 	r.p = p
+	r.ctx, r.quit = context.WithCancel(context.Background())
 	r.done = make(chan struct{})
 }
 
@@ -100,6 +104,7 @@ func (r *receiver) close() {
 	}
 	sub := r.sub
 	r.mu.Unlock()
+	r.quit()
 	if sub != nil {
 		_ = sub.Close()
 	}
@@ -121,7 +126,7 @@ func (r *receiver) run() {
 		r.mu.Lock()
 		r.alive, r.sub = false, nil
 		r.mu.Unlock()
-		_ = sleep(r.p.engine.Context(), pause)
+		_ = sleep(r.ctx, max(pause, leastPause))
 	}
 }
 
@@ -129,23 +134,22 @@ func (r *receiver) run() {
 // the second call, and a server that says nothing keeps it there for as long as its
 // timeouts are: nobody who asks whether messages come may have to wait for that.
 func (r *receiver) subscribe() *goredis.PubSub {
-	ctx := r.p.engine.Context()
 	r.mu.Lock()
 	if r.closing {
 		r.mu.Unlock()
 		return nil
 	}
-	sub := r.p.servers.universal.Subscribe(ctx)
+	sub := r.p.servers.universal.Subscribe(r.ctx)
 	r.sub = sub
 	r.mu.Unlock()
-	_ = sub.Subscribe(ctx, r.p.channel(r.p.inst)) // What fails here is tried again by Receive.
+	_ = sub.Subscribe(r.ctx, r.p.channel(r.p.inst)) // What fails here is tried again by Receive.
 	return sub
 }
 
 // read takes in messages until the subscription must be replaced, and returns
 // how long to wait before that.
 func (r *receiver) read(sub *goredis.PubSub) time.Duration {
-	pause := 20 * time.Millisecond
+	pause := leastPause
 	for {
 		// Receiving has no time limit and no context: its way to end is Close. The
 		// driver connects and subscribes again by itself after an error.
@@ -154,7 +158,7 @@ func (r *receiver) read(sub *goredis.PubSub) time.Duration {
 		case *goredis.Subscription:
 			if msg.Kind == "subscribe" {
 				r.confirmed()
-				pause = 20 * time.Millisecond
+				pause = leastPause
 			}
 		case *goredis.Message:
 			r.message(msg.Payload)
@@ -164,7 +168,7 @@ func (r *receiver) read(sub *goredis.PubSub) time.Duration {
 		}
 		r.mu.Lock()
 		r.alive = false
-		over := r.closing || r.sub != sub || errors.Is(err, goredis.ErrClosed)
+		over := r.closing || r.sub != sub
 		r.mu.Unlock()
 		switch {
 		case over:
@@ -175,7 +179,7 @@ func (r *receiver) read(sub *goredis.PubSub) time.Duration {
 		case pause > 100*time.Millisecond:
 			r.degraded(diagnose(err))
 		}
-		if sleep(r.p.engine.Context(), pause) != nil {
+		if sleep(r.ctx, pause) != nil {
 			return 0
 		}
 		pause = min(2*pause, time.Second)
