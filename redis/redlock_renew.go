@@ -12,12 +12,16 @@ import (
 )
 
 // Renew implements driver.Renewer: one pipeline for each server. A hold is renewed
-// when a majority of all servers has renewed its vote, and no answer is waited for
+// when a majority of all servers has renewed its vote, and Renew waits for no answer
 // after that. Votes that are missing are asked for again along with it.
+//
+// Answers that come later are taken in all the same. A server that is always the
+// last to answer has its vote renewed like all others, and when one of those ends,
+// the hold stands on it; if it has forgotten its vote, it must be asked for another.
 func (l *RedLock) Renew(ctx context.Context, claims []driver.Claim) []error {
 	r := &renewal{l: l, begun: time.Now(), claims: claims, tallies: make([]tally, len(claims)), undecided: len(claims), done: make(chan struct{})}
 	for i := range l.peers {
-		r.send(ctx, i)
+		r.send(i)
 	}
 	select {
 	case <-r.done:
@@ -45,8 +49,10 @@ type tally struct {
 	err     error
 }
 
-// send asks one server to renew the votes that it has given.
-func (r *renewal) send(ctx context.Context, i int) {
+// send asks one server to renew the votes that it has given. Its answer is waited
+// for until the request is over, which Timeout bounds, or until Close begins: ctx of
+// Renew ends when Renew returns, and knows only of those that were faster.
+func (r *renewal) send(i int) {
 	x := r.l.peers[i]
 	var places []int
 	var votes []*vote
@@ -73,7 +79,7 @@ func (r *renewal) send(ctx context.Context, i int) {
 		return
 	}
 	r.l.background.Go(func() {
-		errs := x.p.Renew(ctx, held)
+		errs := x.p.Renew(r.l.engine.Context(), held)
 		for k, err := range errs {
 			u := r.claims[places[k]].(*union)
 			if err == nil {

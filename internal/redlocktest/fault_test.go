@@ -265,6 +265,43 @@ func TestVotesAreRefilled(t *testing.T) {
 	check(t, h.Release(t.Context()))
 }
 
+// TestTheLastToAnswerIsRenewed has one server answer after the other two, always. A
+// renewal has its majority without it; all the same the hold can stand on its vote
+// when that of a faster one is deleted, and it votes again if it has forgotten.
+func TestTheLastToAnswerIsRenewed(t *testing.T) {
+	t.Parallel()
+	w := newWired(t, 3)
+	var renewals atomic.Int64
+	w.opts.Observer = core.ObserverFunc(func(_ context.Context, e core.Event) {
+		if e.Type == core.EventRenewed {
+			renewals.Add(1)
+		}
+	})
+	fast, slow := w.arbiter(), (w.arbiter()+1)%3
+	w.wires[slow].SetRoundTrip(150 * time.Millisecond)
+	h := must[core.Handle](t)(w.open(t).NewLock("a").Acquire(t.Context()))
+	w.everywhere(t, "a")
+	eventually(t, 4*lease, "the lease of the acquire is over", func() bool {
+		check(t, h.Err())
+		return renewals.Load() > 5 // There are three in a lease.
+	})
+	c := w.RedisNodes[fast].Client()
+	defer c.Close()
+	check(t, c.Del(t.Context(), w.opts.Prefix+":{a}").Err())
+	eventually(t, 2*lease, "the server that has lost its vote gives another", func() bool {
+		check(t, h.Err())
+		return w.holds(t, fast, "a")
+	})
+	before := renewals.Load()
+	eventually(t, 3*lease, "that one counts, since there was a renewal after it", func() bool { return renewals.Load() >= before+2 })
+	restartEmpty(t, w.fleet, slow)
+	eventually(t, 15*lease, "the slow server that forgot votes for the holder again", func() bool {
+		check(t, h.Err())
+		return w.holds(t, slow, "a")
+	})
+	check(t, h.Release(t.Context()))
+}
+
 // A hold whose votes were all deleted ends, although the servers tell one after the
 // other, and each that has told gives a new vote at once.
 func TestDeletedVotesAreNotMadeUpForOneByOne(t *testing.T) {
