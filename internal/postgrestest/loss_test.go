@@ -140,6 +140,37 @@ func TestSilentNetwork(t *testing.T) {
 	release(t, acquire(t, q.NewLock("a")))
 }
 
+// Close does not wait for a connection that is being made and is not answered.
+func TestCloseWhileItConnects(t *testing.T) {
+	pg := server(t, testenv.PostgresConfig{})
+	proxy := faultproxy.New(t, pg.Addr())
+	const longest = time.Minute
+	p := open(t, through(t, pg.URL(), proxy), &postgres.Options{ConnectTimeout: longest})
+	h := acquire(t, open(t, pg.URL(), nil).NewLock("a"))
+	if _, err := p.NewLock("a").TryAcquire(context.Background()); !errors.Is(err, core.ErrNotAcquired) {
+		t.Fatal(err)
+	}
+	connections := proxy.Stats().Connections
+	proxy.SetHook(faultproxy.OnRequest("application_name", faultproxy.Mute)) // What begins a connection is lost.
+	waited := make(chan error, 1)
+	go func() {
+		_, err := p.NewLock("a").Acquire(context.Background())
+		waited <- err
+	}()
+	eventually(t, "it connects, to wait", func() bool { return proxy.Stats().Connections > connections })
+	start := time.Now()
+	if err := p.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	if took := time.Since(start); took > longest/4 {
+		t.Errorf("Close took %v", took)
+	}
+	if err := <-waited; !errors.Is(err, core.ErrClosed) {
+		t.Errorf("the acquire: %v", err)
+	}
+	release(t, h)
+}
+
 // A release whose answer is lost ends the session rather than leave the lock
 // behind, and nobody is told that it worked.
 func TestReleaseThatIsNotAnswered(t *testing.T) {
