@@ -126,6 +126,10 @@ func (h *hold) bereave(cause error) {
 
 // Release implements driver.Claim. A release that is carried out twice finds
 // nothing the second time, so after one that got no answer that is no loss.
+//
+// Once one has been sent, no message can say anything of the hold, and it is
+// forgotten whatever came of that: nobody may call again. A grant of it that is
+// still on its way is then one for an attempt that is over, and is taken back.
 func (h *hold) Release(ctx context.Context) error {
 	p := h.c.p
 	call := p.borrow(h.c.release, h.c.keys[:])
@@ -139,6 +143,7 @@ func (h *hold) Release(ctx context.Context) error {
 		call.args = []any{h.token}
 	}
 	err := p.call(ctx, call)
+	p.register.remove(h)
 
 	h.mu.Lock()
 	before := h.open
@@ -156,7 +161,6 @@ func (h *hold) Release(ctx context.Context) error {
 		return diagnose(err)
 	}
 	p.reuse(call)
-	p.register.remove(h)
 	return err
 }
 
