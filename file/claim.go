@@ -47,8 +47,9 @@ func (c *claim) Release(context.Context) error {
 	c.cause = gone
 	lf.leave(c)
 	lf.unlock()
+	over := lf.gone != nil // Also if the unlock failed: c.put must close the file then.
 	lf.mu.Unlock()
-	if gone != nil {
+	if over {
 		lf.end()
 	}
 	c.put()

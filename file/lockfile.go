@@ -117,7 +117,8 @@ func (lf *lockfile) lock(shared bool) error {
 // unlock undoes one lock. The bell is rung after the unlock: whoever found the
 // file locked had asked for it before, so it is not overlooked; and whoever asks
 // between the two and finds the file locked again is woken by the next holder.
-// The mutex must be held.
+// If it fails the file is gone; the caller must end it then, so that it is closed
+// by the last who uses it, which unlocks it. The mutex must be held.
 func (lf *lockfile) unlock() {
 	if lf.mode > 1 {
 		lf.mode--
@@ -125,7 +126,7 @@ func (lf *lockfile) unlock() {
 	}
 	lf.mode = 0
 	if err := lf.f.Unlock(); err != nil && lf.gone == nil {
-		lf.gone = err // The file will be closed, which unlocks it.
+		lf.gone = err
 	}
 	lf.ring()
 }

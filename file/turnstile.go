@@ -182,6 +182,10 @@ func (g *gate) unbar() {
 	lf.mu.Lock()
 	lf.leave(&g.claim)
 	lf.unlock()
+	over := lf.gone != nil
 	lf.mu.Unlock()
+	if over {
+		lf.end()
+	}
 	lf.p.files.put(lf)
 }
