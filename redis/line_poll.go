@@ -123,7 +123,7 @@ func (l *lines) poll(n *line, asked []*waiter) (time.Duration, error) {
 	l.p.owners.refresh()
 	l.p.servers.send(calls...)
 
-	head, left := false, time.Duration(-1)
+	head, left, alien := false, time.Duration(-1), false
 	for i, c := range calls {
 		if err := c.wait(ctx); err != nil {
 			return l.failed(n), diagnose(err)
@@ -132,6 +132,7 @@ func (l *lines) poll(n *line, asked []*waiter) (time.Duration, error) {
 		c.node.clock.note(c, r.number(1))
 		if i == 0 {
 			left = time.Duration(r.number(0)) * time.Millisecond
+			alien = c.script == l.p.lock.poll && r.number(3+min(len(asked), perPoll)) == 1
 			l.p.receiver.probed(r.number(2))
 		}
 		head = l.tell(c, r, asked[i*perPoll:min(len(asked), (i+1)*perPoll)]) || head
@@ -139,7 +140,7 @@ func (l *lines) poll(n *line, asked []*waiter) (time.Duration, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n.fails, n.node = 0, calls[0].node
-	return l.next(n, head, left, false), nil
+	return l.next(n, head, left, alien), nil
 }
 
 // failed returns when to ask again after no answer.

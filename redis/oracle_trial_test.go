@@ -164,6 +164,9 @@ func (t *trial) do(inst, token, mode string, limit int, record string) {
 		if t.m.lock {
 			each = 1
 		}
+		if len(r) != 3+len(records)*each {
+			t.failf("poll answered %v for %d records; every holder is ours", r, len(records))
+		}
 		for i, want := range t.m.poll(inst, listens, records) {
 			if got := r.number(3 + i*each); got != want {
 				t.failf("poll answered %v for %s; the model says %d", got, records[i], want)

@@ -6,7 +6,8 @@
 -- reply  {ms to the end of the lease, now, receivers of the probe (-1 not
 --         asked, -2 not permitted),
 --         then per record its fence if it holds the lock, else -1 - rank,
---         or 0 if it is not known here}
+--         or 0 if it is not known here, and after all of them a 1 if the holder
+--         speaks another dialect, and so will hand over to nobody}
 local at = redis.call('TIME')
 local now = at[1] * 1000 + math.floor(at[2] / 1000)
 --@lock_queue
@@ -28,4 +29,5 @@ for i = 4, #ARGV do
   end
   reply[i] = state
 end
+if holder and not string.find(holder, '|', 1, true) then reply[#reply + 1] = 1 end
 return reply
