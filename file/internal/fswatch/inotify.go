@@ -25,6 +25,7 @@ type Watcher struct {
 	due  time.Time // when the goroutine is to look in any case
 
 	mu      sync.Mutex
+	shut    bool             // fd is no more, or another's
 	watches map[int][]*Watch // by watch descriptor: one inode may be open twice
 	echoes  pending
 }
@@ -61,6 +62,9 @@ func New() (*Watcher, error) {
 func (w *Watcher) Add(fd int, path string, notify func(Event)) (*Watch, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.shut {
+		return nil, os.ErrClosed
+	}
 	x := &Watch{watcher: w, fd: fd, path: path, notify: notify}
 	id, err := w.watch(x, changed|unix.IN_MASK_ADD)
 	if err != nil {
@@ -90,6 +94,9 @@ func (x *Watch) Listen(on bool) error {
 	w := x.watcher
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.shut {
+		return os.ErrClosed
+	}
 	was := w.mask(x.id)
 	x.listen = on
 	if mask := w.mask(x.id); mask != was {
@@ -127,11 +134,17 @@ func (x *Watch) Remove() {
 		return
 	}
 	delete(w.watches, x.id)
-	_, _ = unix.InotifyRmWatch(w.fd, uint32(x.id))
+	if !w.shut {
+		_, _ = unix.InotifyRmWatch(w.fd, uint32(x.id))
+	}
 }
 
-// Close ends the watcher and waits for notify to return.
+// Close ends the watcher and waits for notify to return. Its watches end
+// with it, and leave its descriptor alone: the number may soon be that of another.
 func (w *Watcher) Close() error {
+	w.mu.Lock()
+	w.shut = true
+	w.mu.Unlock()
 	err := w.file.Close()
 	<-w.done
 	return err

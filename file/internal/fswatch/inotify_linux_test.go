@@ -197,6 +197,35 @@ func TestRemoveEndsTheTelling(t *testing.T) {
 	}
 }
 
+// A watch that is removed after the watcher was closed does not touch another one
+// that has got the number of its descriptor.
+func TestRemoveAfterClose(t *testing.T) {
+	w, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, l := filepath.Join(t.TempDir(), "x"), newLog()
+	f := fixture{w, path, open(t, path)}
+	x := add(t, f, f.fd, newLog(), true)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	other := watched(t)
+	if other.Watcher.fd != w.fd {
+		t.Skip("it has got another number")
+	}
+	add(t, other, other.fd, l, true)
+	if err := x.Listen(false); err == nil {
+		t.Error("a closed watcher takes orders")
+	}
+	if _, err := w.Add(f.fd, f.path, func(Event) {}); err == nil {
+		t.Error("a closed watcher takes files")
+	}
+	x.Remove()
+	ring(t, other.fd)
+	l.wait(t, Freed)
+}
+
 // If the kernel had to drop events, everybody is told of everything.
 func TestOverflowTellsAll(t *testing.T) {
 	f, l := watched(t), newLog()

@@ -5,6 +5,7 @@ package fswatch
 import (
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ type Watcher struct {
 	done chan struct{}
 
 	mu      sync.Mutex
+	shut    bool           // kq is no more, or another's
 	watches map[int]*Watch // by descriptor
 	echoes  pending
 }
@@ -73,6 +75,9 @@ func (w *Watcher) Add(fd int, path string, notify func(Event)) (*Watch, error) {
 	x := &Watch{watcher: w, id: fd, fd: fd, path: path, notify: notify}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.shut {
+		return nil, os.ErrClosed
+	}
 	if err := w.control(fd, unix.EVFILT_VNODE, unix.EV_ADD|unix.EV_CLEAR, changed); err != nil {
 		return nil, err
 	}
@@ -87,6 +92,9 @@ func (x *Watch) Listen(on bool) error {
 	w := x.watcher
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.shut {
+		return os.ErrClosed
+	}
 	notes := uint32(changed)
 	if on {
 		notes |= freed
@@ -103,12 +111,18 @@ func (x *Watch) Remove() {
 	delete(w.echoes, x)
 	if w.watches[x.id] == x {
 		delete(w.watches, x.id)
-		_ = w.control(x.fd, unix.EVFILT_VNODE, unix.EV_DELETE, 0)
+		if !w.shut {
+			_ = w.control(x.fd, unix.EVFILT_VNODE, unix.EV_DELETE, 0)
+		}
 	}
 }
 
-// Close ends the watcher and waits for notify to return.
+// Close ends the watcher and waits for notify to return. Its watches end
+// with it, and leave its descriptor alone: the number may soon be that of another.
 func (w *Watcher) Close() error {
+	w.mu.Lock()
+	w.shut = true
+	w.mu.Unlock()
 	_ = unix.Close(w.stop[1])
 	w.stop[1] = -1
 	<-w.done
