@@ -54,11 +54,15 @@ func (n *election) patience() time.Duration {
 // with the vote in hand, because it keeps those who come later waiting here too.
 // When another one has got the object after it, those who hold it know of another
 // place to wait.
+//
+// Of a semaphore of several permits that one holds a slot only, be it the one that
+// this server has to give, and others may be free. They are had where it is refused.
 func (n *election) goesOn(b *ballot) bool {
 	if n.w == nil || !b.has(n.place) {
 		return false
 	}
-	if rival := b.rival(); rival != "" && (n.rival == "" || n.rival == rival) {
+	several := b.slots && n.e.limit > 1
+	if rival := b.rival(); !several && rival != "" && (n.rival == "" || n.rival == rival) {
 		n.rival = rival
 		n.tries++
 		return true
