@@ -95,7 +95,9 @@ func (n *election) ballot() *ballot {
 
 // run asks, and asks again for up to patience those that others hold while it is
 // this one's turn: what the last holder has released is on its way to them. It does
-// not wait with that for a server that says nothing, which may be down.
+// not wait with that for a server that says nothing, which may be down. If there is no
+// majority without one that says nothing, those that were spared are asked too: one of
+// them may be up again.
 func (b *ballot) run(ctx context.Context, patience time.Duration) outcome {
 	b.begun = time.Now()
 	b.askAll()
@@ -109,7 +111,7 @@ func (b *ballot) run(ctx context.Context, patience time.Duration) outcome {
 	for {
 		out, state := b.count()
 		switch {
-		case state == decided && out == unavailable && b.askRest():
+		case (state == awaiting || out == unavailable) && b.askRest():
 		case state == decided:
 			b.finish(out)
 			return out

@@ -141,6 +141,37 @@ func TestRefuserIsAskedAgainWhileAnotherIsSilent(t *testing.T) {
 	check(t, h.Release(t.Context()))
 }
 
+// TestSparedServerIsAskedWhileAnotherIsSilent has a server come back that was down, just
+// when another one falls silent. The majority is had with the one that is back, and the
+// rest of the patience with the other, here seconds, is not waited for. If a probe
+// happens to reach the former in between, there is nothing to see.
+func TestSparedServerIsAskedWhileAnotherIsSilent(t *testing.T) {
+	t.Parallel()
+	w := newWired(t, 3)
+	w.opts.Lease, w.opts.Timeout = 30*time.Second, 10*time.Second
+	down, silent := (w.arbiter()+1)%3, (w.arbiter()+2)%3
+	p := w.open(t)
+	warm := func() { check(t, must[core.Handle](t)(acquireSoon(t, p.NewLock("warm"))).Release(t.Context())) }
+	warm()
+	w.wires[down].Refuse(true)
+	w.wires[down].Cut()
+	for i := range w.wires {
+		w.wires[i].SetRoundTrip(5 * time.Millisecond) // A refusal comes sooner.
+	}
+	for range 3 {
+		warm()
+	}
+	w.wires[silent].BlackHole()
+	w.wires[down].Heal()
+	begun := time.Now()
+	h := must[core.Handle](t)(p.NewLock("a").TryAcquire(t.Context()))
+	if took := time.Since(begun); took > w.opts.Lease/12 {
+		t.Errorf("it took %v, though two of three servers answer", took)
+	}
+	w.wires[silent].Heal()
+	check(t, h.Release(t.Context()))
+}
+
 func TestMajorityBlackHoled(t *testing.T) {
 	t.Parallel()
 	w := newWired(t, 3)
