@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -164,7 +165,7 @@ func OpenRedLock(_ context.Context, servers []string, opts *Options) (*RedLock, 
 }
 
 // serverOptions returns the driver's options for one server: timeouts are those of
-// the calls, and what is sent again is up to this package.
+// the calls, and what is sent again is up to this package. Errors may quote a password.
 func serverOptions(server string) (*goredis.Options, error) {
 	o := &goredis.Options{Addr: server}
 	if strings.Contains(server, "://") {
@@ -172,8 +173,11 @@ func serverOptions(server string) (*goredis.Options, error) {
 		if o, err = goredis.ParseURL(server); err != nil {
 			return nil, err
 		}
-	} else if !strings.Contains(server, ":") {
-		return nil, errors.New("no port")
+	} else if _, _, err := net.SplitHostPort(server); err != nil {
+		return nil, err
+	} else if strings.Contains(server, "@") {
+		// An address is told in errors, and this would be a password in one.
+		return nil, errors.New("a URL without its scheme")
 	}
 	o.ContextTimeoutEnabled, o.MaxRetries, o.DialerRetries = true, -1, 1
 	return o, nil

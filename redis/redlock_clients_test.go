@@ -131,7 +131,10 @@ func TestNewRedLockRefuses(t *testing.T) {
 }
 
 func TestOpenRedLockRefuses(t *testing.T) {
-	for _, servers := range [][]string{nil, {"localhost"}, {"redis://a:6379", "http://b"}, {"redis://u:secret@a:6379", "redis://u:secret@a:port"}} {
+	for _, servers := range [][]string{
+		nil, {"localhost"}, {"redis://a:6379", "http://b"}, {"redis://u:secret@a:6379", "redis://u:secret@a:port"},
+		{"u:secret@a:6379"}, {"secret@a:6379"}, {"u:secret@[::1]:6379"}, {"a:secret:6379"},
+	} {
 		p, err := redis.OpenRedLock(context.Background(), servers, nil)
 		if err == nil {
 			_ = p.Close()
