@@ -23,7 +23,7 @@ type union struct {
 	mu     sync.Mutex
 	series *series // of the election; from now on the hold's
 	votes  []*vote // by server; nil: none
-	asked  []undo  // by server: the last request for a vote that was missing
+	asked  []*undo // by server: the last request for a vote that was missing; nil: none
 	over   bool    // it was released, so no vote may join
 	begun  bool    // the releases were sent
 	told   bool    // that too few servers have confirmed them
@@ -73,7 +73,7 @@ func (e *elector) vote(i int, a attempt, ans answer, from time.Time) *vote {
 // granted in time, is taken back. Its caller holds b.mu.
 func (b *ballot) win() {
 	e := b.n.e
-	u := &union{e: e, series: b.n.series, ballot: b, place: b.slot, votes: make([]*vote, len(b.votes)), asked: make([]undo, len(b.votes)), free: make(chan struct{}, 1)}
+	u := &union{e: e, series: b.n.series, ballot: b, place: b.slot, votes: make([]*vote, len(b.votes)), asked: make([]*undo, len(b.votes)), free: make(chan struct{}, 1)}
 	for i := range b.votes {
 		v := &b.votes[i]
 		if v.state == granted && (!b.slots || v.slot == b.slot) {

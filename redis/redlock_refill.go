@@ -21,26 +21,15 @@ import (
 // majority, and so cannot stand for a hold all of whose votes were deleted.
 
 // refill asks a server for the vote that is missing, if it is up and somebody else
-// does not have it. It does not wait. There is one request at a time: the next one
-// goes out when it is known what came of the last.
+// does not have it. It does not wait.
 func (u *union) refill(i int) {
 	l, x, side := u.e.l, u.e.l.peers[i], u.e.sides[i]
 	if !x.votes() {
 		return
 	}
-	u.mu.Lock()
-	if u.over || u.asked[i].begun && !u.asked[i].done {
-		u.mu.Unlock()
+	a, note := u.inquire(i)
+	if note == nil {
 		return
-	}
-	u.asked[i] = undo{begun: true}
-	a := u.series.attempt(side)
-	u.mu.Unlock()
-	note := func(err error) {
-		u.mu.Lock()
-		u.asked[i].note(err)
-		u.mu.Unlock()
-		u.changed()
 	}
 	call := side.ballotCall(a, "", max(l.known.Load()+1, l.clock()), u.place, "0", x.guardian)
 	x.p.servers.send(call)
@@ -64,6 +53,27 @@ func (u *union) refill(i int) {
 		}
 		x.takeBack(side, a, call, false, note)
 	})
+}
+
+// inquire begins a request for a vote, and returns its attempt and what takes in the
+// outcome of each try to take that back; nil if the hold is over or there is a request
+// already. There is one at a time: the next one goes out when it is known what came of
+// the last. A try that is made again then is of that last one, and says nothing of the
+// next.
+func (u *union) inquire(i int) (a attempt, note func(error)) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.over || u.asked[i] != nil && !u.asked[i].done {
+		return attempt{}, nil
+	}
+	asked := &undo{begun: true}
+	u.asked[i] = asked
+	return u.series.attempt(u.e.sides[i]), func(err error) {
+		u.mu.Lock()
+		asked.note(err)
+		u.mu.Unlock()
+		u.changed()
+	}
 }
 
 // confirm has those votes count that were given before the requests were sent by which

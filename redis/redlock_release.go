@@ -114,7 +114,11 @@ func (u *union) released() (done bool, err error) {
 				last.err = v.err
 			}
 		}
-		for _, one := range []undo{last, stray[i], u.asked[i]} {
+		var asked undo
+		if u.asked[i] != nil {
+			asked = *u.asked[i]
+		}
+		for _, one := range []undo{last, stray[i], asked} {
 			if one.begun && !one.done {
 				kept++
 				if tried = tried && one.err != nil; one.err != nil {
