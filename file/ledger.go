@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -25,10 +26,12 @@ const ledgerName = "distlock.ledger"
 // in for it: tokens then still grow unless the clock was set back meanwhile, or
 // more than 2 million tokens a second had been drawn.
 type ledger struct {
-	p *Provider
+	p        *Provider
+	patience time.Duration
 
 	mu     sync.Mutex
 	f      *flock.File // nil: not open
+	busy   time.Time   // since when others were found to have it locked; zero: they were not
 	closed bool
 }
 
@@ -40,22 +43,31 @@ type ledgerLock struct{ f *flock.File }
 // that is stopped right then takes longer.
 const patience = 5 * time.Second
 
-// locked calls use with the ledger locked.
+// locked calls use with the ledger locked. Those of this provider wait one after the
+// other, but all for the same time: whoever had to wait for one who has given up does
+// so too. As long as some get the ledger, the patience of the others begins anew.
 func (l *ledger) locked(use func(*ledgerLock) error) error {
+	start := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	start := time.Now()
 	for pause := 20 * time.Microsecond; ; pause = min(2*pause, 5*time.Millisecond) {
 		ok, err := l.lock()
 		if err != nil {
 			return err
 		}
 		if ok {
+			l.busy = time.Time{}
 			break
 		}
-		if time.Since(start) > patience {
+		if l.p.engine.Context().Err() != nil {
+			return core.ErrClosed
+		}
+		if l.busy.IsZero() {
+			l.busy = time.Now()
+		}
+		if min(time.Since(start), time.Since(l.busy)) > l.patience {
 			return fmt.Errorf("%w: %s was locked for %v (a process was stopped there; let it go on, or end it)",
-				core.ErrUnavailable, l.f.Path(), patience)
+				core.ErrUnavailable, filepath.Join(l.p.folder.path, ledgerName), l.patience)
 		}
 		time.Sleep(pause)
 	}
