@@ -32,7 +32,7 @@ type Options struct {
 	Polling bool
 
 	// PollInterval is the longest pause between two attempts of a waiter that
-	// polls. Default: 250 ms on a network file system, 50 ms otherwise.
+	// polls. Default: 250 ms on a network file system, 25 ms otherwise.
 	PollInterval time.Duration
 
 	// CheckInterval bounds how long a file that its path does not name any more
