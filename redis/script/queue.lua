@@ -12,11 +12,13 @@ local function listens(inst)
   return string.sub(redis.call('HGET', KEYS[4], inst) or '', -1) == '+'
 end
 -- PEXPIRE first: a server without memory refuses HSET as the first write only,
--- and those who wait already must not lose their places to that.
+-- and those who wait already must not lose their places to that. Nor must they to one
+-- whose wait lease is shorter: the keys' own time is never made shorter.
 local function attend(inst, listening)
-  redis.call('PEXPIRE', KEYS[2], @WAIT@ * 4)
+  local ms = math.max(redis.call('PTTL', KEYS[2]), @WAIT@ * 4)
+  redis.call('PEXPIRE', KEYS[2], ms)
   redis.call('HSET', KEYS[4], inst, now + @WAIT@ .. (listening and '+' or ''))
-  redis.call('PEXPIRE', KEYS[4], @WAIT@ * 4)
+  redis.call('PEXPIRE', KEYS[4], ms)
 end
 -- The first write is the one that a server without memory refuses, so a refusal
 -- leaves nothing behind.
