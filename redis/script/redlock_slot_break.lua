@@ -7,6 +7,8 @@ local at = redis.call('TIME')
 local now = at[1] * 1000 + math.floor(at[2] / 1000)
 --@redlock_slot_queue
 --@bereave
+-- What is no set of slots was put here by somebody else, and nothing could read it.
+if type(redis.pcall('ZCARD', KEYS[1])) ~= 'number' then redis.call('DEL', KEYS[1]) end
 purge()
 local slots = redis.call('ZRANGE', KEYS[1], 0, @BOUND@ - 1)
 for _, slot in ipairs(slots) do

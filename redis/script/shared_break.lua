@@ -7,12 +7,10 @@ local at = redis.call('TIME')
 local now = at[1] * 1000 + math.floor(at[2] / 1000)
 --@shared_queue
 --@bereave
+-- What is no set of holders was put here by somebody else, and nothing could read it.
+if type(redis.pcall('ZCARD', KEYS[1])) ~= 'number' then redis.call('DEL', KEYS[1]) end
 purge()
-local members = redis.pcall('ZRANGE', KEYS[1], 0, @BOUND@ - 1)
-if members.err then
-  redis.call('DEL', KEYS[1])
-  members = {}
-end
+local members = redis.call('ZRANGE', KEYS[1], 0, @BOUND@ - 1)
 for _, member in ipairs(members) do
   redis.call('ZREM', KEYS[1], member)
   redis.call('HDEL', KEYS[3], string.sub(member, 3))
