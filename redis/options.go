@@ -37,9 +37,10 @@ type Options struct {
 	// has passed. Default 15 s, at least 100 ms.
 	WaitLease time.Duration
 
-	// TokenRetention is how long the last fencing token of a lock that is not in
-	// use is remembered. After that, tokens grow only by the server's clock.
-	// Default 24 h; it must not be shorter than Lease.
+	// TokenRetention is how long the last fencing token is remembered: of a Lock
+	// since it was drawn, however long that is held, and of an RWLock or a Semaphore
+	// since one was drawn or somebody held last. After that, tokens grow only by the
+	// server's clock. Default 24 h; it must not be shorter than Lease.
 	TokenRetention time.Duration
 
 	// ReplicaAcks makes an acquire wait, on the same connection, until that many

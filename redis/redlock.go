@@ -73,8 +73,9 @@ import (
 // greater one than its majority had stored, and any later majority has met it. No
 // clock is trusted for that, with two exceptions: a register that nobody used for
 // TokenRetention, or that went down with the data of its server, begins again from
-// the time. Then tokens go on growing as long as the servers' clocks agree to
-// within a quarter of the lease.
+// the time. A Lock that is held does not use its register, so that goes for one that
+// is held for longer, too. Then tokens go on growing as long as the servers' clocks
+// agree to within a quarter of the lease.
 //
 // His last objection stands: a lease is measured by clocks. They may differ by any
 // amount, and a hold counts on their rates to agree to within 1 %, but a server
