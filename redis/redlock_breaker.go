@@ -27,10 +27,20 @@ func (x *peer) patience() time.Duration {
 	defer x.mu.Unlock()
 	d := firstPatience
 	if x.trip > 0 {
-		d = max(leastPatience, 4*(x.trip+2*x.spread))
+		d = max(leastPatience, 4*x.longTrip())
 	}
 	return min(d<<min(x.misses, 3), x.l.opts.Lease/4, x.l.opts.Timeout)
 }
+
+// roundTrip returns how long an answer takes, at most, as a rule.
+func (x *peer) roundTrip() time.Duration {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.longTrip()
+}
+
+// longTrip is roundTrip. Its caller holds x.mu.
+func (x *peer) longTrip() time.Duration { return x.trip + 2*x.spread }
 
 // shortly returns about the time in which a message that was sent to all servers
 // has reached the slowest.

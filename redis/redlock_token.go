@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/distlock/distlock-go/core"
 )
@@ -15,11 +16,15 @@ import (
 // settle makes the token safe: a majority must have stored it, so that the next
 // majority has met it. If one gave the same token to this hold, it has. Otherwise
 // the greatest one is written back to those that gave their votes. A server takes
-// it from its holder only, and may answer with a greater one if it knows of
-// another holder with that token; then that one is written back, and so on.
+// it from its holder only, and may answer with a greater one if it has drawn or
+// stored that token for another holder; then one that is ahead of it is written back,
+// and so on.
 //
-// Of two holders that hold together no two get the same token: a server that both
-// majorities have in common would have stored it for both.
+// Whatever is written back, tokens grow. None is smaller than what the servers of this
+// majority drew, one of which knew the token of any hold before it and drew a greater
+// one; and it is used when a majority has stored it. Of two holders that hold together
+// no two get the same token: a server stores none for a second holder, and one that
+// both majorities have in common would have stored it for both.
 func (u *union) settle(ctx context.Context) error {
 	q := u.e.l.quorum
 	u.mu.Lock()
@@ -30,7 +35,7 @@ func (u *union) settle(ctx context.Context) error {
 		}
 	}
 	u.mu.Unlock()
-	for range 10 {
+	for round := range 10 {
 		var top uint64
 		for _, f := range fences {
 			same := 0
@@ -45,18 +50,45 @@ func (u *union) settle(ctx context.Context) error {
 			}
 			top = max(top, f)
 		}
-		if err := u.raise(ctx, top, fences); err != nil {
+		if err := u.raise(ctx, u.ahead(top, round), fences); err != nil {
 			return err
 		}
 	}
 	return &TroubleError{NoMajority, "", fmt.Errorf("%w: no majority agreed on a fencing token", errRepeat)}
 }
 
+// ahead returns the token to write back in a round if top is the greatest that there is
+// so far. Where many hold together, what they draw while top is on its way makes a
+// server answer with a greater one. So from the second round on it is some round trips
+// ahead, in microseconds, of top and of the time: that is more than what is drawn
+// meanwhile can reach, because tokens are drawn by the time, or one by one, and no
+// server draws one in each microsecond. Those who write back at the same time may
+// still be in each other's way, but for whoever has tried more often, which is further
+// ahead.
+//
+// It is no further ahead of the time than what a client may propose, which is why
+// RedLock's documentation allows the clocks to differ by a quarter of the lease.
+func (u *union) ahead(top uint64, round int) uint64 {
+	if round == 0 {
+		return top
+	}
+	l := u.e.l
+	trip := time.Millisecond
+	for i, v := range u.there() {
+		if v != nil {
+			trip = max(trip, l.peers[i].roundTrip())
+		}
+	}
+	most := l.opts.Lease / 4
+	now, step := l.clock(), min(trip<<round, most)
+	return max(top, min(max(top, now)+uint64(step.Microseconds()), now+uint64(most.Microseconds())))
+}
+
 // raise writes a token back to all servers whose votes there are, and waits for a
-// majority.
+// majority. This process learns of it by the answers, and not before, so as not to
+// propose a greater one that might overtake it.
 func (u *union) raise(ctx context.Context, fence uint64, fences []uint64) error {
 	l := u.e.l
-	l.learn(fence)
 	type stored struct {
 		at    int
 		fence uint64

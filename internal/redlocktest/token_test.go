@@ -4,6 +4,7 @@ package redlocktest
 
 import (
 	"bytes"
+	"context"
 	"strconv"
 	"testing"
 	"time"
@@ -38,6 +39,65 @@ func TestTokensOverChangingMajorities(t *testing.T) {
 		check(t, h.Release(t.Context()))
 		check(t, p.Close())
 		w.wires[away%3].Heal()
+	}
+}
+
+// TestTokensAmidNewerOnes has another reader, or permit, draw a newer token at each
+// server just before any request reaches it, so no two servers ever draw the same, and
+// what is written back finds a greater one. All the same a majority agrees in the end.
+func TestTokensAmidNewerOnes(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"reader", "permit"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			w := newWired(t, 3)
+			p := w.open(t)
+			l, register := core.Reader(p.NewRWLock("a")), w.opts.Prefix+":{a}:rw:f"
+			if kind == "permit" {
+				l, register = p.NewSemaphore("a", 2), w.opts.Prefix+":{a}:sem:f"
+			}
+			draw := `local at = redis.call('TIME')
+				local fence = math.max(at[1] * 1000000 + at[2], (redis.call('HGET', KEYS[1], 'f') or 0) + 1)
+				return redis.call('HSET', KEYS[1], 'f', string.format('%.0f', fence))`
+			for i, wire := range w.wires {
+				c := w.RedisNodes[i].Client()
+				t.Cleanup(func() { _ = c.Close() })
+				wire.SetHook(func(e faultproxy.Event) faultproxy.Action {
+					if e.Direction == faultproxy.Up && bytes.Contains(e.Data, []byte(register)) {
+						if err := c.Eval(context.Background(), draw, []string{register}).Err(); err != nil {
+							t.Error(err)
+						}
+					}
+					return faultproxy.Forward
+				})
+			}
+			var last uint64
+			for range 3 {
+				h := must[core.Handle](t)(l.TryAcquire(t.Context()))
+				if h.Token() <= last {
+					t.Errorf("token %d after %d", h.Token(), last)
+				}
+				last = h.Token()
+				stored := 0
+				for _, node := range w.RedisNodes {
+					c := node.Client()
+					if top := must[uint64](t)(c.HGet(t.Context(), register, "f").Uint64()); top >= last {
+						stored++
+					}
+					_ = c.Close()
+				}
+				if stored < 2 {
+					t.Errorf("token %d is stored on %d of three servers", last, stored)
+				}
+				if ahead := time.Until(time.UnixMicro(int64(last))); ahead > lease/4 {
+					t.Errorf("token %d is ahead of the time by %v", last, ahead)
+				}
+				check(t, h.Release(t.Context()))
+			}
+			for _, wire := range w.wires {
+				wire.SetHook(nil)
+			}
+		})
 	}
 }
 
