@@ -13,10 +13,10 @@ import (
 
 // crowd has many acquire new names while another process keeps the ledger, and
 // returns when one of them waits for it.
-func crowd(t *testing.T, patience time.Duration) (p *Provider, errs <-chan error) {
+func crowd(t *testing.T, patience time.Duration) (*Provider, <-chan error) {
 	t.Helper()
 	dir := t.TempDir()
-	p = provider(t, dir, nil)
+	p := provider(t, dir, nil)
 	p.ledger.patience = patience
 	release(t, try(t, p.NewLock("a")))
 	f, err := flock.Open(filepath.Join(dir, ledgerName), 0o600)
