@@ -18,7 +18,9 @@
 // because whoever comes next locks another file. [core.Handle.Err] knows that at
 // once, Done as soon as the system tells (in less than 1 ms, on Linux), and
 // after [Options.CheckInterval] if a directory above was renamed. For as long the
-// old file may still be locked, while others lock the new one.
+// old file may still be locked, while others lock the new one. On Windows no open
+// file or directory above it can be removed or renamed; a junction on the path that
+// is switched meanwhile is not noticed.
 //
 // Tokens are kept in the files. They grow also over a crash, a power failure, and
 // over the removal of a file, or of all of them unless the clock is set back too.

@@ -116,7 +116,8 @@ func (f *File) Unlock() error {
 // Stands returns nil: an open file keeps its name.
 func (f *File) Stands() error { return nil }
 
-// Named returns nil: an open file keeps its name.
+// Named returns nil: an open file keeps its name. That a junction on the path leads
+// elsewhere by now is not seen.
 func (f *File) Named() error { return nil }
 
 // Remove deletes the file, unless anybody else has it open. It closes f first,
