@@ -84,7 +84,7 @@ type answer struct {
 // Claim implements driver.Claimer.
 func (c *claimer) Claim(ctx context.Context) (driver.Claim, error) {
 	a := c.attempt(false)
-	if a.patient = c.p.patient(ctx); !a.patient && c.p.bounded {
+	if a.patient = c.p.patient(ctx); !a.patient {
 		closing, stop := c.p.engine.UntilClosed(ctx)
 		defer stop()
 		ctx = closing

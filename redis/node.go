@@ -224,6 +224,7 @@ func (n *node) sendApart(batch []*call) {
 	}
 }
 
+// close has the goroutines of the node end when nothing is pending any more.
 func (n *node) close() {
 	n.mu.Lock()
 	if !n.closed {
@@ -234,5 +235,4 @@ func (n *node) close() {
 		n.hurry.Stop()
 	}
 	n.mu.Unlock()
-	n.wg.Wait()
 }

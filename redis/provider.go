@@ -140,6 +140,14 @@ func (p *Provider) NewSemaphore(name string, limit int) core.Semaphore {
 }
 
 // Close implements io.Closer. It closes the client if [Open] made it.
+//
+// It waits for every call that is under way, and leaves no goroutine, if the driver
+// gives a silent server up by itself: its ReadTimeout and WriteTimeout are not longer
+// than the Timeout, nor that than the ReleaseTimeout, as they are by default. A client
+// without such limits may be kept by a server that is silent for ever, and nothing but
+// the end of the connection gets it out of there. Close then waits for a
+// ReleaseTimeout, and leaves behind the goroutines of the calls that the driver has not
+// returned from: each ends when that does.
 func (p *Provider) Close() error {
 	err := p.engine.Close()
 	p.mu.Lock()
@@ -151,13 +159,40 @@ func (p *Provider) Close() error {
 	if !first {
 		return err
 	}
-	p.receiver.close()
+	waitFor(p.receiver.close, p.ends(), p.opts.ReleaseTimeout)
 	p.owners.withdraw()
-	p.servers.close()
+	waitFor(p.servers.close, p.ends(), p.opts.ReleaseTimeout)
 	if p.own != nil {
 		_ = p.own.Close()
 	}
 	return err
+}
+
+// ends reports whether the driver returns from everything in bounded time. It has no
+// context to go by when it connects again for a subscription.
+func (p *Provider) ends() bool {
+	limit, _ := p.servers.limits()
+	return p.bounded && limit > 0
+}
+
+// waitFor calls wait, and returns when that has or, unless it is known to end, after a
+// limit.
+func waitFor(wait func(), ends bool, limit time.Duration) {
+	if ends {
+		wait()
+		return
+	}
+	over := make(chan struct{})
+	go func() {
+		wait()
+		close(over)
+	}()
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	select {
+	case <-over:
+	case <-late.C:
+	}
 }
 
 // aside runs f in a goroutine that Close waits for, unless that has begun.

@@ -245,12 +245,17 @@ func (l *RedLock) NewSemaphore(name string, limit int) core.Semaphore {
 	return l.engine.NewSemaphore(name, limit, l.claimer(core.KindSemaphore, name, 'r', limit))
 }
 
-// Close implements io.Closer. It closes the clients if [OpenRedLock] made them.
+// Close implements io.Closer. It closes the clients if [OpenRedLock] made them. With
+// clients that have no time limits it leaves goroutines behind as [Provider.Close] does.
 func (l *RedLock) Close() error {
 	err := l.engine.Close()
 	l.closing.Do(func() {
 		var all sync.WaitGroup
-		l.background.Wait()
+		ends := true
+		for _, x := range l.peers {
+			ends = ends && x.p.ends()
+		}
+		waitFor(l.background.Wait, ends, l.opts.ReleaseTimeout)
 		for _, p := range l.peers {
 			p.forget()
 			all.Go(func() { _ = p.p.Close() })

@@ -76,25 +76,32 @@ func (s *servers) only() *node {
 // silence returns after which time the driver gives a silent server up; 0: when the
 // context of a call ends.
 func (s *servers) silence() time.Duration {
+	limit, byContext := s.limits()
+	switch {
+	case byContext:
+		return 0
+	case limit <= 0:
+		return 1<<63 - 1 // It never does.
+	}
+	return limit
+}
+
+// limits returns after which time the driver gives up to read or to write, or 0 if it
+// never does, and whether it also does when a context ends.
+func (s *servers) limits() (limit time.Duration, byContext bool) {
 	var read, write time.Duration
 	switch c := s.universal.(type) {
 	case *goredis.ClusterClient:
 		o := c.Options()
-		if o.ContextTimeoutEnabled {
-			return 0
-		}
-		read, write = o.ReadTimeout, o.WriteTimeout
+		read, write, byContext = o.ReadTimeout, o.WriteTimeout, o.ContextTimeoutEnabled
 	case *goredis.Client:
 		o := c.Options()
-		if o.ContextTimeoutEnabled {
-			return 0
-		}
-		read, write = o.ReadTimeout, o.WriteTimeout
+		read, write, byContext = o.ReadTimeout, o.WriteTimeout, o.ContextTimeoutEnabled
 	}
 	if read <= 0 || write <= 0 {
-		return 1<<63 - 1 // It never does.
+		return 0, byContext
 	}
-	return max(read, write)
+	return max(read, write), byContext
 }
 
 // send carries the calls out and does not wait for them. Nothing that it does
@@ -221,7 +228,7 @@ func underWay(err error) bool { return err != nil && (goredis.IsTryAgainError(er
 // the rest, but may find that its own work has been done.
 func torn(err error) bool { return err != nil && strings.Contains(err.Error(), "non local key") }
 
-// close waits for every call that is under way.
+// close waits for every call that is under way. What is sent from now on is refused.
 func (s *servers) close() {
 	s.mu.Lock()
 	s.closed = true
@@ -233,5 +240,8 @@ func (s *servers) close() {
 	s.wg.Wait()
 	for _, n := range nodes {
 		n.close()
+	}
+	for _, n := range nodes {
+		n.wg.Wait()
 	}
 }
