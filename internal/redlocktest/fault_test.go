@@ -271,6 +271,7 @@ func TestVotesAreRefilled(t *testing.T) {
 func TestTheLastToAnswerIsRenewed(t *testing.T) {
 	t.Parallel()
 	w := newWired(t, 3)
+	w.opts.Lease = 2 * lease // For busy machines: the hold must not end at all.
 	var renewals atomic.Int64
 	w.opts.Observer = core.ObserverFunc(func(_ context.Context, e core.Event) {
 		if e.Type == core.EventRenewed {
@@ -281,19 +282,19 @@ func TestTheLastToAnswerIsRenewed(t *testing.T) {
 	w.wires[slow].SetRoundTrip(150 * time.Millisecond)
 	h := must[core.Handle](t)(w.open(t).NewLock("a").Acquire(t.Context()))
 	w.everywhere(t, "a")
-	eventually(t, 4*lease, "the lease of the acquire is over", func() bool {
+	eventually(t, 8*lease, "the lease of the acquire is over", func() bool {
 		check(t, h.Err())
-		return renewals.Load() > 5 // There are three in a lease.
+		return renewals.Load() > 3 // There are three in a lease.
 	})
 	c := w.RedisNodes[fast].Client()
 	defer c.Close()
 	check(t, c.Del(t.Context(), w.opts.Prefix+":{a}").Err())
-	eventually(t, 2*lease, "the server that has lost its vote gives another", func() bool {
+	eventually(t, 8*lease, "the server that has lost its vote gives another", func() bool {
 		check(t, h.Err())
 		return w.holds(t, fast, "a")
 	})
 	before := renewals.Load()
-	eventually(t, 3*lease, "that one counts, since there was a renewal after it", func() bool { return renewals.Load() >= before+2 })
+	eventually(t, 8*lease, "that one counts, since there was a renewal after it", func() bool { return renewals.Load() >= before+2 })
 	restartEmpty(t, w.fleet, slow)
 	eventually(t, 15*lease, "the slow server that forgot votes for the holder again", func() bool {
 		check(t, h.Err())
