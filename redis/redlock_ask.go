@@ -39,7 +39,8 @@ func (b *ballot) askAll() {
 }
 
 // askRest asks the servers that were spared, once all others have answered or
-// failed, be it that they are only slow, and reports whether they may still make up for those that have failed.
+// failed, be it that they are only slow, and reports whether they may still make up
+// for those that have failed.
 func (b *ballot) askRest() bool {
 	b.mu.Lock()
 	var rest []int
