@@ -2,6 +2,7 @@ package file
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/distlock/distlock-go/core"
 	"github.com/distlock/distlock-go/file/internal/page"
@@ -52,6 +53,7 @@ func (lf *lockfile) drawFor(c *claim) error {
 			return errDamage
 		}
 		token, err = lf.refill(c)
+		c.since = time.Now() // It may have waited for the ledger, while the directory was moved.
 	}
 	if err == nil && !own {
 		if err = lf.standsAt(c.since); err == nil {

@@ -115,13 +115,15 @@ func (st *standing) queueForPermit() progress {
 	}
 }
 
-// slotOp tries to take a slot, and leaves the gate if it can.
+// slotOp tries to take a slot, and leaves the gate if it can. It is alone, because its
+// undo gives up all that the session holds, the gate and the flags too: then it has
+// failed, and the wait begins again.
 func (st *standing) slotOp() *op {
 	k, limit := st.wait.keys, st.wait.place.limit
 	o := special(st.session.stmts.waitQueue,
 		strconv.FormatInt(k.data.value, 10), strconv.Itoa(limit), strconv.Itoa(rand.N(limit)),
 		strconv.FormatInt(k.gate, 10), strconv.FormatInt(k.flag, 10), strconv.FormatInt(st.queue.pool.common, 10))
-	o.owner = hooks{undoing: st.clean}
+	o.owner, o.alone = hooks{undoing: st.clean}, true
 	return o
 }
 

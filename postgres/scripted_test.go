@@ -216,10 +216,13 @@ func TestAFlagThatIsNotShownCostsNothingElse(t *testing.T) {
 		last := special(s.session.stmts.limits)
 		go func() {
 			st.listen()
-			s.session.add(last)
+			s.session.add(st.slotOp(), last)
 		}()
 		for n := -1; !slices.Contains(s.asked, "distlock_limits"); n++ { // Before the flags there is a LISTEN.
 			names := s.batch()
+			if slices.Contains(names, "distlock_wait_queue") && len(names) > 1 {
+				t.Errorf("a slot is asked for along with %q, all of which its undo gives up", names)
+			}
 			if n == failing {
 				s.fails()
 				s.ready()

@@ -13,9 +13,9 @@ import (
 	"github.com/distlock/distlock-go/core"
 )
 
-// silent returns a client without time limits, of a server that accepts connections
+// silent returns a client with that time limit, or none if it is -1, of a server that accepts connections
 // and says nothing until the test ends, and what receives for each connection.
-func silent(t *testing.T, byContext bool) (*goredis.Client, <-chan net.Conn) {
+func silent(t *testing.T, limit time.Duration, byContext bool) (*goredis.Client, <-chan net.Conn) {
 	t.Helper()
 	var lc net.ListenConfig
 	server, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -23,7 +23,7 @@ func silent(t *testing.T, byContext bool) (*goredis.Client, <-chan net.Conn) {
 		t.Fatal(err)
 	}
 	client := goredis.NewClient(&goredis.Options{
-		Addr: server.Addr().String(), ReadTimeout: -1, WriteTimeout: -1, MaxRetries: -1, ContextTimeoutEnabled: byContext,
+		Addr: server.Addr().String(), ReadTimeout: limit, WriteTimeout: limit, MaxRetries: -1, ContextTimeoutEnabled: byContext,
 	})
 	came := make(chan net.Conn, 100)
 	go func() {
@@ -50,9 +50,9 @@ func TestCloseWithoutTimeLimits(t *testing.T) {
 		"one server": func(c *goredis.Client) (core.Provider, error) { return New(c, o) },
 		"redlock":    func(c *goredis.Client) (core.Provider, error) { return NewRedLock([]goredis.UniversalClient{c}, o) },
 	} {
-		for _, byContext := range []bool{false, true} {
+		for i := range 4 {
 			t.Run(name, func(t *testing.T) {
-				client, came := silent(t, byContext)
+				client, came := silent(t, []time.Duration{-1, time.Hour}[i/2], i%2 == 0)
 				p, err := open(client)
 				if err != nil {
 					t.Fatal(err)

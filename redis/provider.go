@@ -168,11 +168,11 @@ func (p *Provider) Close() error {
 	return err
 }
 
-// ends reports whether the driver returns from everything in bounded time. It has no
+// ends reports whether the driver returns from everything within the Timeout. It has no
 // context to go by when it connects again for a subscription.
 func (p *Provider) ends() bool {
 	limit, _ := p.servers.limits()
-	return p.bounded && limit > 0
+	return p.bounded && limit > 0 && limit <= p.opts.Timeout
 }
 
 // waitFor calls wait, and returns when that has or, unless it is known to end, after a
