@@ -12,10 +12,13 @@ import (
 //
 // Locks are taken in order of name, not as passed, so callers whose sets overlap
 // cannot deadlock. (One name may stand for locks of different kinds or backends;
-// these have a fixed order too.) The same lock twice, or none at all, is an
-// error that matches [ErrInvalid]. ctx bounds the whole wait. Any other error is
-// that of the member that could not be acquired; those that had been are released
-// before AcquireAll returns.
+// these have a fixed order too. Locks of one name, kind and backend that are of
+// several providers are taken as passed, because nothing tells which is which in
+// another process: pass them in one order everywhere, or use other names.) The same
+// lock of a provider twice, or none at all, is an error that matches [ErrInvalid].
+// ctx bounds the whole wait. Any other error is that of the member that could not be
+// acquired, or that was lost while the others were waited for; those that had been
+// acquired are released before AcquireAll returns.
 func AcquireAll(ctx context.Context, locks ...Lock) (Handle, error) {
 	return acquireAll(ctx, locks, Lock.Acquire)
 }
@@ -47,6 +50,11 @@ func acquireAll(ctx context.Context, locks []Lock, acquire func(Lock, context.Co
 			return nil, err
 		}
 		handles = append(handles, h)
+	}
+	for _, h := range handles {
+		if err := h.Err(); err != nil {
+			return nil, err
+		}
 	}
 	all = true
 	return newComposite(handles), nil

@@ -86,6 +86,29 @@ func TestAcquireAllGivesBackInReverse(t *testing.T) {
 	}
 }
 
+// A member that is lost while another one is waited for is no member of a hold.
+func TestAcquireAllWithAMemberThatWasLost(t *testing.T) {
+	p := open(t, nil)
+	h, err := core.AcquireAll(t.Context(), p.NewLock("a"), during{p.NewLock("b"), func() { lose(t, p, "a") }})
+	if h != nil || !errors.Is(err, core.ErrLost) {
+		t.Errorf("AcquireAll returned %v, %v", h, err)
+	}
+	if !isFree(t, p.NewLock("b")) {
+		t.Error("the other lock is still held")
+	}
+}
+
+// A during lock has something happen while it is acquired.
+type during struct {
+	core.Lock
+	happens func()
+}
+
+func (l during) Acquire(ctx context.Context) (core.Handle, error) {
+	l.happens()
+	return l.Lock.Acquire(ctx)
+}
+
 func TestAcquireAllReleasesTheOthersOnAPanic(t *testing.T) {
 	p := open(t, nil)
 	func() {

@@ -16,9 +16,9 @@ import (
 // campaign, so two calls of fn never overlap in this process. What fn still
 // writes after the loss must be refused by a fencing token; [Leading] gives it.
 //
-// Elect returns when fn returns while it leads, with fn's error; when ctx ends,
-// with ctx.Err(); or when campaigning fails for a reason that waiting cannot
-// cure. While the backend is unavailable it tries again, after pauses that grow
+// Elect returns when fn returns while it leads, with fn's error, or that of the
+// release; when ctx ends, with an error that matches ctx.Err(); or when campaigning
+// fails for a reason that waiting cannot cure. While the backend is unavailable it tries again, after pauses that grow
 // from a tenth of a second to five seconds.
 func Elect(ctx context.Context, lock Lock, fn func(ctx context.Context) error) error {
 	pause := firstPause
@@ -34,7 +34,10 @@ func Elect(ctx context.Context, lock Lock, fn func(ctx context.Context) error) e
 		case !errors.Is(err, ErrUnavailable):
 			return err
 		}
-		if ctx.Err() != nil {
+		if ended := ctx.Err(); ended != nil {
+			if !errors.Is(err, ended) {
+				err = errors.Join(ended, err)
+			}
 			return err
 		}
 		if err := rest(ctx, pause); err != nil {

@@ -140,6 +140,21 @@ func TestElectEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// A leader whose context ends and who is lost before it has returned tells of both.
+func TestElectEndsWithItsContextAlsoAfterALoss(t *testing.T) {
+	p := open(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	err := core.Elect(ctx, p.NewLock("leader"), func(ctx context.Context) error {
+		cancel()
+		<-ctx.Done()
+		lose(t, p, "leader")
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, core.ErrLost) {
+		t.Errorf("Elect returned %v", err)
+	}
+}
+
 func TestElectGivesUpWhereWaitingIsNoCure(t *testing.T) {
 	p := open(t, nil)
 	never := func(context.Context) error {

@@ -59,6 +59,8 @@ func TestBadURLs(t *testing.T) {
 		"redis://a/?mode=sentinel", "redis://a/?master=m", "redis://a/3?mode=cluster", "redis://a/?protocol=4", "redis://a/?pool=0",
 		"redis://a/?ca=/no/such/file", "rediss://a/?ca=/no/such/file", "rediss://a/?insecure=perhaps", "unix://host/path", "unix://",
 		"redis://me:hunter2@a/?lease=1ms", "redis://me:hunter%zz2@a", "redis://me:hunter2@a b/%zz", "redis://a/?prefix=a%20b",
+		"redis://me:x/hunter2@a/", "redis://me:x?hunter2@a", "redis://:hunter2#1@a", "redis://me:x/?hunter2=@a",
+		"redis://a/2?db=3", "redis://a/?sentinel_user=u", "redis://a,b/?mode=cluster&sentinel_password=hunter2",
 	} {
 		p, err := Open(context.Background(), u, nil)
 		if err == nil {

@@ -42,6 +42,9 @@ func parseURL(rawURL string, opts *Options) (*target, error) {
 	if end < 0 {
 		end = len(rest)
 	}
+	if strings.ContainsAny(rest[end:], "@#") {
+		return nil, invalid("the URL has a # or, after the hosts, an @; is a character of the user or the password not percent-encoded?")
+	}
 	authority := rest[:end]
 	at := strings.LastIndexByte(authority, '@')
 	hosts := authority[at+1:]
@@ -134,6 +137,9 @@ func (t *target) parameter(name, value string) (err error) {
 	case "timeout":
 		t.opts.Timeout, err = time.ParseDuration(value)
 	case "db":
+		if t.db != 0 {
+			return invalid("the URL has a database in its path and another one in the parameter db")
+		}
 		t.db, err = strconv.Atoi(value)
 	case "protocol":
 		t.protocol, err = strconv.Atoi(value)
@@ -194,8 +200,8 @@ func (t *target) complete() error {
 	case len(t.addrs) > 1:
 		return invalid("the URL has %d hosts; the parameter mode must say what they are: cluster or sentinel", len(t.addrs))
 	}
-	if t.master != "" && t.mode != "sentinel" {
-		return invalid("the parameter master needs mode=sentinel")
+	if t.mode != "sentinel" && t.master+t.sentinelUser+t.sentinelPassword != "" {
+		return invalid("the parameters master, sentinel_user and sentinel_password need mode=sentinel")
 	}
 	if t.protocol != 2 && t.protocol != 3 || t.db < 0 || t.pool < 1 {
 		return invalid("protocol is %d (2 or 3), db %d (0 or more), pool %d (1 or more)", t.protocol, t.db, t.pool)

@@ -31,16 +31,20 @@ func (c *child) run() error {
 	signal.Notify(c.signals, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGWINCH, syscall.SIGTSTP, syscall.SIGCONT)
 
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	var guard *guardian
 	if c.onLost != warnOnLoss {
-		g, err := startGuard(c.onLost, c.hold.Name())
-		if err != nil {
+		var err error
+		if guard, err = startGuard(c.onLost, c.hold.Name()); err != nil {
 			return err
 		}
-		defer g.end()
-		c.cmd.SysProcAttr.Pgid = g.pid()
+		defer guard.end()
+		c.cmd.SysProcAttr.Pgid = guard.pid()
 	}
 	if err := c.cmd.Start(); err != nil {
 		return cannotRun(c.cmd.Args[0], err)
+	}
+	if guard != nil {
+		guard.tell(c.cmd.Process.Pid)
 	}
 	g := &group{child: c, id: c.cmd.SysProcAttr.Pgid, terminal: openTerminal()}
 	if g.id == 0 {
@@ -95,14 +99,29 @@ func (g *group) pass(sig syscall.Signal) {
 	g.send(sig)
 }
 
-// send sends a signal to the group. It fails only if there is nobody left, which
-// the next poll will find.
-func (g *group) send(sig syscall.Signal) { _ = syscall.Kill(-g.id, sig) }
+// send sends a signal to the group and, if the command has left it for one of its
+// own, as timeout(1) and setsid(1) do, to that. It fails only if there is nobody left,
+// which the next poll will find.
+func (g *group) send(sig syscall.Signal) {
+	_ = syscall.Kill(-g.id, sig)
+	if own := left(g.cmd.Process.Pid, g.id); own != 0 {
+		_ = syscall.Kill(-own, sig)
+	}
+}
 
-// end does what is to be done when the lock is lost. A stopped process gets
-// SIGTERM only once it goes on.
+// left returns the process group for which a process has left another one, or 0.
+func left(pid, group int) int {
+	if own, err := syscall.Getpgid(pid); err == nil && own != group {
+		return own
+	}
+	return 0
+}
+
+// end does what is to be done when the lock is lost, and then says so: nobody need be
+// reading that. A stopped process gets SIGTERM only once it goes on.
 func (g *group) end() {
-	g.lost(g.hold.Err(), false)
+	cause := g.hold.Err()
+	defer g.lost(cause, false)
 	switch g.onLost {
 	case killOnLoss:
 		g.send(syscall.SIGKILL)

@@ -54,10 +54,11 @@ func (c *child) run() error {
 		case <-c.signals:
 		case <-lost:
 			lost = nil
-			c.lost(c.hold.Err(), false)
+			cause := c.hold.Err()
 			if c.onLost != warnOnLoss {
 				_ = windows.TerminateJobObject(j.handle, codeLost)
 			}
+			c.lost(cause, false) // Last: nobody need be reading it.
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
 	"syscall"
 )
 
@@ -79,6 +80,9 @@ func tryStartGuard(o onLost, name string) (*guardian, error) {
 	return g, nil
 }
 
+// tell tells the guard which process is the command, which may leave the group.
+func (g *guardian) tell(command int) { _, _ = fmt.Fprint(g.life, command) }
+
 func (g *guardian) pid() int { return g.cmd.Process.Pid }
 
 // end takes the guard off duty, and waits for it.
@@ -101,14 +105,20 @@ func guard(args []string) bool {
 	if _, err := os.Stdout.Write([]byte{1}); err != nil {
 		return true
 	}
-	_, _ = io.Copy(io.Discard, os.Stdin)
+	told, _ := io.ReadAll(os.Stdin)
 	if syscall.Getpgrp() != os.Getpid() {
 		return true // Somebody else's group.
 	}
+	signals := []syscall.Signal{syscall.SIGTERM, syscall.SIGCONT}
 	if onLost(args[1]) == killOnLoss {
-		_ = syscall.Kill(0, syscall.SIGKILL)
+		signals = []syscall.Signal{syscall.SIGKILL}
 	}
-	_ = syscall.Kill(0, syscall.SIGTERM)
-	_ = syscall.Kill(0, syscall.SIGCONT)
+	command, err := strconv.Atoi(string(told))
+	for _, sig := range signals {
+		if own := left(command, os.Getpid()); err == nil && own != 0 {
+			_ = syscall.Kill(-own, sig)
+		}
+		_ = syscall.Kill(0, sig)
+	}
 	return true
 }

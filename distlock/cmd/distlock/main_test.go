@@ -39,6 +39,7 @@ const (
 	asHolder  = "as-holder"  // says what it was told, and ends with code 0 when its input does
 	asExit    = "as-exit"    // ends at once with the code of its argument
 	asPrinter = "as-printer" // prints its arguments
+	asLeaver  = "as-leaver"  // leaves its process group, says who it is, and reads its input
 )
 
 // command is what the tool is asked to run.
@@ -53,6 +54,13 @@ func command(role string, args []string) int {
 	case asExit:
 		code, _ := strconv.Atoi(args[0])
 		return code
+	case asLeaver:
+		if err := leaveGroup(); err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		fmt.Println(os.Getpid())
+		_, _ = io.Copy(io.Discard, os.Stdin)
 	case asPrinter:
 		fmt.Printf("%q\n", args)
 	}

@@ -152,6 +152,78 @@ func TestKilledRunTakesTheCommandWithIt(t *testing.T) {
 	free(t, url)
 }
 
+func leaveGroup() error { return syscall.Setpgid(0, 0) }
+
+// A command that leaves its process group, as timeout(1) does, is not out of reach.
+func TestCommandThatLeavesItsGroup(t *testing.T) {
+	for name, test := range map[string]func(x *tool, dir string){
+		"signalled": func(x *tool, _ string) {
+			x.signal(syscall.SIGTERM)
+			x.endedBy(syscall.SIGTERM)
+		},
+		"lost": func(x *tool, dir string) {
+			unlink(x.t, dir)
+			x.wait(79)
+		},
+		"killed": func(x *tool, _ string) {
+			x.signal(syscall.SIGKILL)
+			x.endedBy(syscall.SIGKILL)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := tempDir(t)
+			x := start(t, fileURL(dir), "run", "a", "--", self(t), asLeaver)
+			pid := pids(t, x)[0]
+			defer func() { _ = syscall.Kill(pid, syscall.SIGKILL) }()
+			test(x, dir)
+			gone(t, pid)
+			free(t, fileURL(dir))
+		})
+	}
+}
+
+// The command is ended when the lock is lost also if nobody reads what is said of it.
+func TestLossIsActedUponBeforeItIsSaid(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	defer write.Close()
+	full := make(chan struct{})
+	go func() {
+		defer close(full)
+		_ = write.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+		for {
+			if _, err := write.Write(make([]byte, 4096)); err != nil {
+				return
+			}
+		}
+	}()
+	<-full
+	dir := tempDir(t)
+	cmd := exec.Command(self(t), asTool, "run", "a", "--", "sh", "-c", "echo $$; exec sleep 1000")
+	cmd.Env = append(os.Environ(), "DISTLOCK_URL="+fileURL(dir))
+	cmd.Stderr = write
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	var pid int
+	if _, err := fmt.Fscan(out, &pid); err != nil {
+		t.Fatal(err)
+	}
+	unlink(t, dir)
+	gone(t, pid)
+}
+
 // With --on-lost=warn the command is to go on, whatever happens to the lock.
 func TestKilledRunSparesTheCommandIfItShouldOnlyWarn(t *testing.T) {
 	url := locks(t)
