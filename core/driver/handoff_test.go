@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"testing"
@@ -113,6 +114,51 @@ func TestAnHeirWakesWithTheLease(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// A plainClaimer has no leases.
+type plainClaimer struct{ fakeClaimer }
+
+func (c plainClaimer) Claim(ctx context.Context) (Claim, error) {
+	claim, err := c.fakeClaimer.Claim(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return plainClaim{claim.(*fakeClaim)}, nil
+}
+
+type plainClaim struct{ inner *fakeClaim }
+
+func (c plainClaim) Token() uint64                     { return c.inner.Token() }
+func (c plainClaim) Release(ctx context.Context) error { return c.inner.Release(ctx) }
+func (c plainClaim) Succeed() (Claim, bool) {
+	next, ok := c.inner.Succeed()
+	if !ok {
+		return nil, false
+	}
+	return plainClaim{next.(*fakeClaim)}, true
+}
+
+func TestLocalHandoffWithoutLeases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		e := f.engine(t, func(c *Config) { c.LocalHandoff = Handoff{Count: 10, For: time.Hour} })
+		l := e.NewLock("a", plainClaimer{fakeClaimer{f, "a"}})
+		h := acquire(t, l)
+		next := make(chan core.Handle)
+		go func() { next <- acquire(t, l) }()
+		synctest.Wait()
+		if err := h.Release(t.Context()); err != nil {
+			t.Errorf("Release: %v", err)
+		}
+		heir := <-next
+		if heir.Token() != h.Token()+1 || f.freed != 0 {
+			t.Errorf("token %d after %d, and %d releases at the server", heir.Token(), h.Token(), f.freed)
+		}
+		if err := heir.Release(t.Context()); err != nil {
+			t.Errorf("Release: %v", err)
+		}
+	})
 }
 
 func TestWithoutLocalHandoffTheServerDecides(t *testing.T) {
