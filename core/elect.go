@@ -18,8 +18,8 @@ import (
 //
 // Elect returns when fn returns while it leads, with fn's error, or that of the
 // release; when ctx ends, with an error that matches ctx.Err(); or when campaigning
-// fails for a reason that waiting cannot cure. While the backend is unavailable it tries again, after pauses that grow
-// from a tenth of a second to five seconds.
+// fails for a reason that waiting cannot cure. While the backend is unavailable it
+// tries again, after pauses that grow from a tenth of a second to five seconds.
 func Elect(ctx context.Context, lock Lock, fn func(ctx context.Context) error) error {
 	pause := firstPause
 	for {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -66,10 +67,13 @@ func TestTokensAmidNewerOnes(t *testing.T) {
 			draw := `local at = redis.call('TIME')
 				local fence = math.max(at[1] * 1000000 + at[2], (redis.call('HGET', KEYS[1], 'f') or 0) + 1)
 				return redis.call('HSET', KEYS[1], 'f', string.format('%.0f', fence))`
+			var drawn atomic.Int64
 			for i, wire := range w.wires {
 				wire.SetHook(func(e faultproxy.Event) faultproxy.Action {
 					if e.Direction == faultproxy.Up && bytes.Contains(e.Data, []byte(register)) {
-						_ = servers[i].Eval(context.Background(), draw, []string{register}) // If it is there.
+						if servers[i].Eval(context.Background(), draw, []string{register}).Err() == nil { // It is there.
+							drawn.Add(1)
+						}
 					}
 					return faultproxy.Forward
 				})
@@ -95,6 +99,9 @@ func TestTokensAmidNewerOnes(t *testing.T) {
 					t.Errorf("token %d is ahead of the time by %v", last, ahead)
 				}
 				check(t, h.Release(t.Context()))
+			}
+			if n := drawn.Load(); n < 3*5 {
+				t.Errorf("%d newer tokens were drawn, want one for each vote at least", n)
 			}
 		})
 	}

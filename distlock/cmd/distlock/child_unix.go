@@ -99,22 +99,24 @@ func (g *group) pass(sig syscall.Signal) {
 	g.send(sig)
 }
 
-// send sends a signal to the group and, if the command has left it for one of its
-// own, as timeout(1) and setsid(1) do, to that. It fails only if there is nobody left,
-// which the next poll will find.
+// send sends a signal to the group, and to the command if it has left that. It fails
+// only if there is nobody left, which the next poll will find.
 func (g *group) send(sig syscall.Signal) {
 	_ = syscall.Kill(-g.id, sig)
-	if own := left(g.cmd.Process.Pid, g.id); own != 0 {
-		_ = syscall.Kill(-own, sig)
-	}
+	sendAstray(g.cmd.Process.Pid, g.id, sig)
 }
 
-// left returns the process group for which a process has left another one, or 0.
-func left(pid, group int) int {
-	if own, err := syscall.Getpgid(pid); err == nil && own != group {
-		return own
+// sendAstray sends a signal to a command that has left its process group: to the group
+// that it leads now, as timeout(1) and setsid(1) do, or to it alone if it has joined
+// one of others.
+func sendAstray(command, group int, sig syscall.Signal) {
+	switch now, err := syscall.Getpgid(command); {
+	case err != nil || now == group:
+	case now == command:
+		_ = syscall.Kill(-command, sig)
+	default:
+		_ = syscall.Kill(command, sig)
 	}
-	return 0
 }
 
 // end does what is to be done when the lock is lost, and then says so: nobody need be

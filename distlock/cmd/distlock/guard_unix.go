@@ -115,8 +115,8 @@ func guard(args []string) bool {
 	}
 	command, err := strconv.Atoi(string(told))
 	for _, sig := range signals {
-		if own := left(command, os.Getpid()); err == nil && own != 0 {
-			_ = syscall.Kill(-own, sig)
+		if err == nil {
+			sendAstray(command, os.Getpid(), sig)
 		}
 		_ = syscall.Kill(0, sig)
 	}
