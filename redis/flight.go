@@ -31,6 +31,7 @@ func (n *node) carryOut(batch []*call, limit time.Duration) {
 		n.deliver(ctx, again)
 		back = time.Now()
 	}
+	n.heed(out, sent, limit)
 	for _, c := range batch {
 		if c.err != nil {
 			c.err = c.lackingRight(c.err)
@@ -39,6 +40,22 @@ func (n *node) carryOut(batch []*call, limit time.Duration) {
 			}
 		}
 		c.finish(back)
+	}
+}
+
+// heed takes in whether the server has answered what was sent at that time. If it
+// had little time for that, because of its caller, that it has not means nothing.
+func (n *node) heed(out []*call, sent time.Time, limit time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, c := range out {
+		if c.err == nil || answered(c.err) {
+			n.window.answered()
+			return
+		}
+	}
+	if limit > n.timeout/2 {
+		n.window.lost(sent)
 	}
 }
 

@@ -27,7 +27,8 @@ type node struct {
 	astray  func(context.Context, *call) bool // carries out what this server does not serve, or nil
 
 	mu       sync.Mutex
-	flights  int  // pipelines that are out
+	flights  int // pipelines that are out
+	window   window
 	boarding bool // one of them has not taken what is pending yet
 	crowd    int  // how many calls the last one had
 	pending  []*call
@@ -42,7 +43,7 @@ type node struct {
 func newNode(client *goredis.Client, opts *Options, silence time.Duration) *node {
 	return &node{
 		client: client, timeout: opts.Timeout, silence: silence, acks: opts.ReplicaAcks, ackTime: opts.ReplicaTimeout,
-		idle: make(chan struct{}),
+		idle: make(chan struct{}), window: window{size: fewFlights},
 	}
 }
 
@@ -62,9 +63,9 @@ const (
 // room reports whether one more pipeline may be sent at once. Its caller holds n.mu.
 func (n *node) room() bool {
 	if n.crowd > fewCalls {
-		return n.flights < fewFlights-1
+		return n.flights < min(fewFlights-1, n.window.size)
 	}
-	return n.flights < fewFlights
+	return n.flights < min(fewFlights, n.window.size)
 }
 
 // slack is how much later than asked for a call may return in the goroutine of
@@ -124,7 +125,7 @@ func (n *node) do(ctx context.Context, c *call) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.flights--
-	if len(n.pending) > 0 && !n.boarding {
+	if len(n.pending) > 0 && !n.boarding && n.flights < n.window.size {
 		n.take()
 	}
 }
@@ -136,7 +137,7 @@ func (n *node) overdue() {
 	defer n.mu.Unlock()
 	switch waited := time.Since(n.since); {
 	case len(n.pending) == 0 || n.boarding || n.closed:
-	case n.flights < mostFlights:
+	case n.flights < n.window.size:
 		n.take()
 	case waited < n.timeout:
 		n.hurry.Reset(n.timeout - waited)
@@ -191,7 +192,8 @@ func (n *node) fly() {
 			n.mu.Lock()
 		}
 		n.boarding = false
-		if len(n.pending) > 0 {
+		// One too many leaves what is pending to another one, which is out.
+		if len(n.pending) > 0 && n.flights <= n.window.size {
 			batch := n.next()
 			n.mu.Unlock()
 			n.carryOut(batch, n.timeout)

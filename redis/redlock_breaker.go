@@ -127,10 +127,17 @@ func (x *peer) probe() {
 	}
 }
 
-// ping makes one round trip.
+// ping makes one round trip, or waits for the answer to the last question if that
+// was a short while ago: each costs a connection if it is not answered.
 func (x *peer) ping() error {
-	ping := x.p.plain("", "ping")
-	x.p.servers.sendApart([]*call{ping})
+	x.mu.Lock()
+	ping := x.asked
+	if ping == nil || ping.isDone() || time.Since(x.askedAt) > mostPause {
+		ping = x.p.plain("", "ping")
+		x.asked, x.askedAt = ping, time.Now()
+		x.p.servers.sendApart([]*call{ping})
+	}
+	x.mu.Unlock()
 	ctx, cancel := context.WithTimeout(x.l.engine.Context(), x.patience())
 	defer cancel()
 	err := ping.wait(ctx)

@@ -50,9 +50,9 @@ func (x *peer) takeBack(side *claimer, a attempt, call *call, had bool, note fun
 // repeat calls undo until it succeeds, for as long as what it undoes can matter.
 func (x *peer) repeat(undo func(context.Context) error) {
 	until := time.Now().Add(x.l.opts.Timeout + 2*x.l.opts.Lease)
-	pause := 20 * time.Millisecond
+	pause, patience := 20*time.Millisecond, 4*x.patience()
 	for {
-		ctx, cancel := context.WithTimeout(context.Background(), 4*x.patience())
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		err := undo(ctx)
 		cancel()
 		if err == nil {
@@ -68,7 +68,7 @@ func (x *peer) repeat(undo func(context.Context) error) {
 		}
 		time.Sleep(min(pause, 50*time.Millisecond))
 		_ = sleep(x.l.engine.Context(), pause)
-		pause = min(2*pause, time.Second)
+		pause, patience = min(2*pause, time.Second), 2*patience // It is likely on its way.
 	}
 }
 
