@@ -132,7 +132,7 @@ func (x *peer) probe() {
 func (x *peer) ping() error {
 	x.mu.Lock()
 	ping := x.asked
-	if ping == nil || ping.isDone() || time.Since(x.askedAt) > mostPause {
+	if ping == nil || time.Since(x.askedAt) > mostPause {
 		ping = x.p.plain("", "ping")
 		x.asked, x.askedAt = ping, time.Now()
 		x.p.servers.sendApart([]*call{ping})
@@ -140,11 +140,20 @@ func (x *peer) ping() error {
 	x.mu.Unlock()
 	ctx, cancel := context.WithTimeout(x.l.engine.Context(), x.patience())
 	defer cancel()
-	err := ping.wait(ctx)
-	if err == nil {
+	select {
+	case <-ping.done:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	x.mu.Lock()
+	if x.asked == ping {
+		x.asked = nil
+	}
+	x.mu.Unlock()
+	if ping.err == nil {
 		x.answered(ping.back.Sub(ping.sent))
 	}
-	return err
+	return ping.err
 }
 
 // stand counts a waiter into the server's queue. A server that freezes sends
