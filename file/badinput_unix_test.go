@@ -105,26 +105,39 @@ func TestWorldWritableDirectory(t *testing.T) {
 	release(t, try(t, provider(t, dir, nil).NewLock("a")))
 }
 
+// Files, the directory and those above it that are made have the same permissions
+// whatever the umask.
 func TestModes(t *testing.T) {
-	old := unix.Umask(0o027)
-	defer unix.Umask(old)
-	for mode, of := range map[fs.FileMode]fs.FileMode{
-		0:     fs.ModeDir | 0o700,
-		0o600: fs.ModeDir | 0o700,
-		0o660: fs.ModeDir | 0o770,
-		0o666: fs.ModeDir | fs.ModeSticky | 0o777,
-	} {
-		dir := filepath.Join(t.TempDir(), "locks")
-		p := provider(t, dir, &Options{Mode: mode})
-		release(t, try(t, p.NewSemaphore("a", 1)))
-		info, err := os.Stat(dir)
-		if err != nil || info.Mode() != of {
-			t.Errorf("for files of mode %v the directory has mode %v, %v; want %v", mode, info.Mode(), err, of)
-		}
-		for _, name := range append(files(t, dir), ledgerName) {
-			info, err := os.Stat(filepath.Join(dir, name))
-			if want := cmp.Or(mode, 0o600); err != nil || info.Mode() != want {
-				t.Errorf("%s has mode %v, %v; want %v", name, info.Mode(), err, want)
+	defer unix.Umask(unix.Umask(0))
+	for _, umask := range []int{0, 0o027, 0o077} {
+		for mode, of := range map[fs.FileMode]fs.FileMode{
+			0:     fs.ModeDir | 0o700,
+			0o600: fs.ModeDir | 0o700,
+			0o660: fs.ModeDir | 0o770,
+			0o666: fs.ModeDir | fs.ModeSticky | 0o777,
+		} {
+			top := t.TempDir()
+			dir := filepath.Join(top, "a", "b", "locks")
+			p := provider(t, dir, &Options{Mode: mode})
+			unix.Umask(umask)
+			release(t, try(t, p.NewSemaphore("a", 1)))
+			for d := dir; d != top; d = filepath.Dir(d) {
+				info, err := os.Stat(d)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if info.Mode() != of {
+					t.Errorf("umask %03o, files of mode %v: %s has mode %v, want %v", umask, mode, d, info.Mode(), of)
+				}
+			}
+			for _, name := range append(files(t, dir), ledgerName) {
+				info, err := os.Stat(filepath.Join(dir, name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if want := cmp.Or(mode, 0o600); info.Mode() != want {
+					t.Errorf("umask %03o: %s has mode %v, want %v", umask, name, info.Mode(), want)
+				}
 			}
 		}
 	}

@@ -51,22 +51,27 @@ func (d *folder) missing() {
 	d.mu.Unlock()
 }
 
-// make makes the directory unless it is there.
-func (d *folder) make() error {
-	err := os.Mkdir(d.path, 0o700)
+// make makes the directory unless it is there, and those above it: all with the same
+// permissions, because who may use the files must reach them, and who may rename a
+// directory above could end any hold.
+func (d *folder) make() error { return makeDir(d.path, d.perm()) }
+
+// makeDir makes one directory and those above it. The permissions of each are set
+// whatever the umask, and before another one is made in it.
+func makeDir(path string, perm fs.FileMode) error {
+	err := os.Mkdir(path, 0o700)
+	if above := filepath.Dir(path); errors.Is(err, fs.ErrNotExist) && above != path {
+		if err = makeDir(above, perm); err == nil {
+			err = os.Mkdir(path, 0o700)
+		}
+	}
 	switch {
-	case err == nil && d.perm() != 0o700:
-		return os.Chmod(d.path, d.perm())
 	case errors.Is(err, fs.ErrExist):
-		return nil
-	case !errors.Is(err, fs.ErrNotExist):
-		return err
+		_, err = statDir(path)
+	case err == nil && perm != 0o700:
+		err = os.Chmod(path, perm)
 	}
-	above := os.MkdirAll(filepath.Dir(d.path), d.perm()&^fs.ModeSticky|0o700)
-	if above == nil || errors.Is(above, fs.ErrExist) {
-		return err // Try again.
-	}
-	return above
+	return err
 }
 
 // perm returns the permissions of the directory that go with those of its files.
@@ -81,18 +86,23 @@ func (d *folder) perm() fs.FileMode {
 // check refuses a directory in which anybody could remove the files of others:
 // they could end any hold, and let two in.
 func (d *folder) check() error {
-	info, err := os.Stat(d.path)
+	info, err := statDir(d.path)
 	if err != nil {
 		return err
-	}
-	if !info.IsDir() {
-		return &fs.PathError{Op: "open", Path: d.path, Err: errNotDir}
 	}
 	if m := info.Mode(); runtime.GOOS != "windows" && m&0o002 != 0 && m&fs.ModeSticky == 0 {
 		return &fs.PathError{Op: "open", Path: d.path, Err: fmt.Errorf(
 			"anybody can remove files from it (mode %v); take that right away with chmod o-w, or protect the files with chmod +t", m)}
 	}
 	return nil
+}
+
+func statDir(path string) (fs.FileInfo, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.IsDir() {
+		err = &fs.PathError{Op: "open", Path: path, Err: errNotDir}
+	}
+	return info, err
 }
 
 var errNotDir = errors.New("it is not a directory; remove it, or use another directory")
