@@ -214,14 +214,6 @@ func (f *File) stat(st *unix.Stat_t) error {
 	return err
 }
 
-// Truncate sets the size.
-func (f *File) Truncate(size int64) error {
-	if err := retry(func() error { return unix.Ftruncate(f.fd, size) }); err != nil {
-		return &fs.PathError{Op: "truncate", Path: f.path, Err: err}
-	}
-	return nil
-}
-
 // ReadAt implements io.ReaderAt.
 func (f *File) ReadAt(b []byte, off int64) (n int, err error) {
 	for n < len(b) && err == nil {

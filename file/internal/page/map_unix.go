@@ -35,15 +35,10 @@ func Fit(f *flock.File) error {
 
 // Repair gives a file its page, and room for it on the disk; the error says why
 // that cannot be. It overwrites nothing that another process may write at the same
-// time: only the last byte, which has no meaning.
+// time: only the last byte, which has no meaning. And it does not set the size: by
+// now another process may have made the file longer.
 func Repair(f *flock.File) error {
-	size, err := f.Size()
-	if err == nil && size < Size {
-		err = f.Truncate(Size)
-	}
-	if err == nil {
-		_, err = f.WriteAt([]byte{0}, flock.RingOffset)
-	}
+	_, err := f.WriteAt([]byte{0}, flock.RingOffset)
 	return err
 }
 
