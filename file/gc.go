@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/distlock/distlock-go/core"
@@ -29,26 +30,59 @@ func (p *Provider) GC(ctx context.Context, olderThan time.Duration) (removed int
 	}
 	before := time.Now().Add(-olderThan)
 	p.files.clear() // On Windows, none that is open could be removed.
-	err = p.eachFile(ctx, func(file string) error {
-		if !ours().MatchString(file) {
-			return nil
-		}
+	remove := func(file string) error {
 		return p.ledger.locked(func(*ledgerLock) error {
 			if p.collect(file, before) {
 				removed++
 			}
 			return nil
 		})
+	}
+	var mains []string
+	err = p.eachFile(ctx, func(file string) error {
+		switch {
+		case !ours().MatchString(file):
+			return nil
+		case strings.HasSuffix(file, semSuffix):
+			mains = append(mains, file)
+			return nil
+		}
+		return remove(file)
 	})
+	if err == nil {
+		err = p.eachUnused(ctx, mains, remove)
+	}
 	if err != nil {
 		return removed, &core.Error{Op: "gc", Err: unavailable(err)}
 	}
 	return removed, nil
 }
 
-// ours matches the names of the files that this package makes, but the ledger's.
+// eachUnused calls f with those of the main files of semaphores that have no permits
+// left. Who holds a permit does not lock the main file, which has the semaphore's name
+// and limit.
+func (p *Provider) eachUnused(ctx context.Context, mains []string, f func(file string) error) error {
+	used := make(map[string]bool)
+	err := p.eachFile(ctx, func(file string) error {
+		if base, _, ok := strings.Cut(file, semSuffix+"."); ok {
+			used[base+semSuffix] = true
+		}
+		return nil
+	})
+	for _, main := range mains {
+		if err == nil {
+			err = p.usable(ctx)
+		}
+		if err == nil && !used[main] {
+			err = f(main)
+		}
+	}
+	return err
+}
+
+// ours matches the names of the files that this package makes, but the ledger's own.
 func ours() *regexp.Regexp {
-	return regexp.MustCompile(`^[a-z0-9_-]{1,20}-[a-z2-7]{32}\.(lock|rw|sem)(\.gate|\.[0-9]+)?(\.tmp-[A-Z2-7]{8})?$|^check-[A-Z2-7]{8}$`)
+	return regexp.MustCompile(`^[a-z0-9_-]{1,20}-[a-z2-7]{32}\.(lock|rw|sem)(\.gate|\.[0-9]+)?(\.tmp-[A-Z2-7]{8})?$|^distlock\.ledger\.tmp-[A-Z2-7]{8}$|^check-[A-Z2-7]{8}$`)
 }
 
 // collect removes a file if it is free and was not used since.
@@ -58,6 +92,9 @@ func (p *Provider) collect(file string, since time.Time) bool {
 		return false
 	}
 	defer f.Close()
+	if !lastUse(f).Before(since) {
+		return false // Whoever tries it now must not find it locked by us.
+	}
 	free, err := f.TryLock(false)
 	if err != nil || !free {
 		return false

@@ -47,8 +47,11 @@ func TestGC(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, newObject(core.KindLock, "x").main+".tmp-ABCDEFGH"), nil, 0o600); err != nil {
-		t.Fatal(err)
+	crashed := []string{newObject(core.KindLock, "x").main + ".tmp-ABCDEFGH", ledgerName + ".tmp-ABCDEFGH"}
+	for _, name := range crashed {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	before := len(files(t, dir))
 	if n, err := p.GC(t.Context(), time.Hour); n != 0 || err != nil {
@@ -58,8 +61,10 @@ func TestGC(t *testing.T) {
 	if err != nil || n != before-len(files(t, dir)) {
 		t.Fatalf("GC says that it removed %d, %v; %d files were there, %d are", n, err, before, len(files(t, dir)))
 	}
-	if _, err := os.Lstat(mainPath(dir, core.KindLock, "idle")); err == nil {
-		t.Error("a file that nobody uses is still there")
+	for _, name := range append(crashed, newObject(core.KindLock, "idle").main) {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			t.Errorf("%s, which nobody uses, is still there", name)
+		}
 	}
 	for i, kind := range kinds {
 		if err := held[i].Err(); err != nil {
@@ -81,6 +86,61 @@ func TestGC(t *testing.T) {
 	cancel()
 	if _, err := p.GC(ctx, 0); !errors.Is(err, context.Canceled) {
 		t.Errorf("GC when it is told to stop: %v", err)
+	}
+}
+
+// GC does not lock what is too young for it, where others would take it for held.
+func TestGCDoesNotTouchWhatIsYoung(t *testing.T) {
+	dir := t.TempDir()
+	p, gc := provider(t, dir, nil), provider(t, dir, nil)
+	l := p.NewLock("a")
+	release(t, try(t, l))
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		for i := 0; i < 1000 && err == nil; i++ {
+			_, err = gc.GC(t.Context(), time.Hour)
+		}
+		done <- err
+	}()
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Error(err)
+			}
+			return
+		default:
+		}
+		h, err := l.TryAcquire(t.Context())
+		if err != nil {
+			t.Errorf("TryAcquire of what nobody holds: %v", err)
+			<-done
+			return
+		}
+		release(t, h)
+	}
+}
+
+// The name and the limit of a semaphore stay as long as there are permits.
+func TestGCLeavesSemaphoresInUse(t *testing.T) {
+	dir := t.TempDir()
+	p, gc := provider(t, dir, nil), provider(t, dir, nil)
+	h := acquire(t, p.NewSemaphore("a", 3))
+	if n, err := gc.GC(t.Context(), 0); n != 0 || err != nil {
+		t.Errorf("GC of a semaphore in use: %d, %v", n, err)
+	}
+	for _, look := range []func(context.Context, string) ([]core.Status, error){gc.List, gc.Inspect} {
+		st, err := look(t.Context(), "a")
+		if err != nil || len(st) != 1 || len(st[0].Holders) != 1 || st[0].Limit != 3 {
+			t.Errorf("one of 3 permits is held; told is %+v, %v", st, err)
+		}
+	}
+	release(t, h)
+	p.files.clear()
+	n, err := gc.GC(t.Context(), 0)
+	if left := files(t, dir); n != 2 || err != nil || len(left) > 0 {
+		t.Errorf("GC of a semaphore that nobody uses: %d, %v; it has left %v", n, err, left)
 	}
 }
 
