@@ -1,6 +1,7 @@
 package file
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,10 +19,13 @@ var errNext = fmt.Errorf("%w: somebody waits, and is next", core.ErrNotAcquired)
 
 // unavailable says that the file system refuses, and what can be done. The
 // result matches core.ErrUnavailable and err, and so errors.ErrUnsupported if
-// there are no locks, fs.ErrPermission and so on.
+// there are no locks, fs.ErrPermission and so on. That the provider was closed, or
+// that a context has ended, is no fault of the file system and stays as it is.
 func unavailable(err error) error {
-	if err == nil || errors.Is(err, core.ErrUnavailable) {
-		return err
+	for _, as := range []error{nil, core.ErrUnavailable, core.ErrClosed, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, as) {
+			return err
+		}
 	}
 	if cure := cure(err); cure != "" {
 		return fmt.Errorf("%w: %w (%s)", core.ErrUnavailable, err, cure)
