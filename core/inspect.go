@@ -64,6 +64,6 @@ type Breaker interface {
 	// alive goes on until it notices, so only a fencing token keeps its late
 	// writes out. If nobody holds the object it returns 0 and no error; errors
 	// match [ErrUnavailable], and errors.ErrUnsupported too where only the holder
-	// can end a hold.
+	// can end a hold, or [ErrInvalid] if the kind or the name is not valid.
 	Break(ctx context.Context, kind Kind, name string) (int, error)
 }

@@ -47,6 +47,9 @@ func TestBadNamesAndLimits(t *testing.T) {
 		refuses(t, p.NewLock(name), core.ErrInvalid)
 		refuses(t, core.Reader(p.NewRWLock(name)), core.ErrInvalid)
 		refuses(t, p.NewSemaphore(name, 1), core.ErrInvalid)
+		if st, err := p.Inspect(t.Context(), name); !errors.Is(err, core.ErrInvalid) {
+			t.Errorf("Inspect of a bad name: %v, %v", st, err)
+		}
 	}
 	refuses(t, p.NewSemaphore("a", 0), core.ErrInvalid)
 	refuses(t, p.NewSemaphore("a", -1), core.ErrInvalid)

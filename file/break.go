@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/core/driver"
 	"github.com/distlock/distlock-go/file/internal/flock"
 )
 
@@ -23,6 +24,9 @@ import (
 // place. On Windows, where a file that is open cannot be removed, the error matches
 // errors.ErrUnsupported and core.ErrUnavailable.
 func (p *Provider) Break(ctx context.Context, kind core.Kind, name string) (n int, err error) {
+	if err := driver.CheckObject(kind, name); err != nil {
+		return 0, &core.Error{Op: "break", Name: name, Err: err}
+	}
 	files, err := p.holdable(newObject(kind, name))
 	for _, file := range files {
 		if err == nil {

@@ -24,6 +24,9 @@ import (
 // next. Of the readers of one lock it knows the first 14, and never one that uses
 // the file without this library.
 func (p *Provider) Inspect(ctx context.Context, name string) ([]core.Status, error) {
+	if err := driver.CheckName(name); err != nil {
+		return nil, &core.Error{Op: "inspect", Name: name, Err: err}
+	}
 	var all []core.Status
 	for _, kind := range []core.Kind{core.KindLock, core.KindRWLock, core.KindSemaphore} {
 		if err := p.usable(ctx); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/core/driver"
 )
 
 var (
@@ -89,6 +90,9 @@ func readGrant(row [][]byte) (g grant, err error) {
 // a session are one holder. Times are known for waiters only, and from PostgreSQL
 // 14 on.
 func (p *Provider) Inspect(ctx context.Context, name string) ([]core.Status, error) {
+	if err := driver.CheckName(name); err != nil {
+		return nil, &core.Error{Op: "inspect", Name: name, Err: err}
+	}
 	var all []core.Status
 	err := p.grants(ctx, func(_ *pgconn.PgConn, grants []grant) error {
 		for _, kind := range []core.Kind{core.KindLock, core.KindRWLock, core.KindSemaphore} {
@@ -183,6 +187,9 @@ func (p *Provider) List(ctx context.Context, prefix string) ([]core.Status, erro
 // must be the holders' own, or a member of pg_signal_backend, or a superuser; if
 // not, the error matches core.ErrUnavailable and says so, and nothing was ended.
 func (p *Provider) Break(ctx context.Context, kind core.Kind, name string) (int, error) {
+	if err := driver.CheckObject(kind, name); err != nil {
+		return 0, &core.Error{Op: "break", Name: name, Err: err}
+	}
 	n := 0
 	err := p.grants(ctx, func(conn *pgconn.PgConn, grants []grant) error {
 		k, err := p.opts.makeKeys(kind, name)

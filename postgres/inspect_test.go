@@ -9,8 +9,19 @@ import (
 	"time"
 
 	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/core/driver"
 	"github.com/distlock/distlock-go/postgres"
 )
+
+// The conformance suite does not see Inspect here, because List knows no names.
+func TestInspectRefusesBadNames(t *testing.T) {
+	p := open(t, nil)
+	for _, name := range []string{"", "\xff", strings.Repeat("x", driver.MaxName+1)} {
+		if all, err := p.Inspect(t.Context(), name); !errors.Is(err, core.ErrInvalid) {
+			t.Errorf("Inspect of a bad name: %v, %v", all, err)
+		}
+	}
+}
 
 func TestInspect(t *testing.T) {
 	owner := core.Owner{Program: "billing: service", Host: "node-1", PID: 4242}

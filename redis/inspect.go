@@ -11,6 +11,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/core/driver"
 )
 
 // mostTold bounds the holders, and the waiters, that one status tells.
@@ -19,6 +20,9 @@ const mostTold = 1000
 // Inspect implements core.Inspector. Of more than 1000 holders or waiters of one
 // object it tells the first.
 func (p *Provider) Inspect(ctx context.Context, name string) ([]core.Status, error) {
+	if err := driver.CheckName(name); err != nil {
+		return nil, &core.Error{Op: "inspect", Name: name, Err: err}
+	}
 	var calls []*call
 	var sides []*claimer
 	for _, kind := range []core.Kind{core.KindLock, core.KindRWLock, core.KindSemaphore} {
@@ -175,8 +179,8 @@ func (c *claimer) status(ctx context.Context, r reply) core.Status {
 // Break implements core.Breaker. The provider of each holder is told at once, if
 // it listens, and finds out by its next renewal otherwise.
 func (p *Provider) Break(ctx context.Context, kind core.Kind, name string) (int, error) {
-	if kind != core.KindLock && kind != core.KindRWLock && kind != core.KindSemaphore {
-		return 0, &core.Error{Op: "break", Name: name, Err: invalid("there is no kind %q", kind)}
+	if err := driver.CheckObject(kind, name); err != nil {
+		return 0, &core.Error{Op: "break", Name: name, Err: err}
 	}
 	c := p.sides(kind, name)[0]
 	for ended := 0; ; {

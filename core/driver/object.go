@@ -48,7 +48,7 @@ func (s *side) event(t core.EventType) core.Event {
 // side returns one that is exclusive, of which there is one.
 func (e *Engine) side(kind core.Kind, name string, c Claimer) side {
 	queuer, _ := c.(Queuer)
-	return side{engine: e, claimer: c, queuer: queuer, kind: kind, name: name, limit: 1, invalid: checkName(name)}
+	return side{engine: e, claimer: c, queuer: queuer, kind: kind, name: name, limit: 1, invalid: CheckName(name)}
 }
 
 // NewLock returns the lock that c claims.
@@ -100,9 +100,20 @@ func (l *rwlock) TryAcquireWrite(ctx context.Context) (core.Handle, error) {
 	return l.write.acquire(ctx, true)
 }
 
-// checkName returns an error that matches core.ErrInvalid for a name that no
-// backend takes.
-func checkName(name string) error {
+// CheckObject returns an error that matches core.ErrInvalid for a kind that there is
+// not, or a name that no backend takes. Break of a backend begins with it.
+func CheckObject(kind core.Kind, name string) error {
+	switch kind {
+	case core.KindLock, core.KindRWLock, core.KindSemaphore:
+		return CheckName(name)
+	}
+	return invalid("there is no kind %q", kind)
+}
+
+// CheckName returns an error that matches core.ErrInvalid for a name that no backend
+// takes. The engine's locks report it by themselves; Inspect of a backend begins with
+// it.
+func CheckName(name string) error {
 	switch {
 	case name == "":
 		return invalid("the name is empty")

@@ -66,6 +66,37 @@ var inspectorRules = []rule{
 		},
 	},
 	{
+		name: "break-refuses-bad-names-and-kinds",
+		text: "Break reports a name that no lock has, and a kind that there is not, as ErrInvalid, and ends nothing.",
+		test: func(t *trial) {
+			p, name := t.open(), t.name()
+			b, ok := t.open().(core.Breaker)
+			if !ok {
+				t.Skip("the provider is no core.Breaker")
+			}
+			held := t.oneOfEach(p, name)
+			refused := func(kind core.Kind, name string) {
+				n, err := b.Break(t.Context(), kind, name)
+				t.matches("Break", err, core.ErrInvalid)
+				if n != 0 {
+					t.Errorf("Break of what cannot be returned %d", n)
+				}
+			}
+			for _, bad := range badNames() {
+				for _, kind := range []core.Kind{core.KindLock, core.KindRWLock, core.KindSemaphore} {
+					refused(kind, bad)
+				}
+			}
+			for _, bad := range []core.Kind{"", "bogus", "Lock", "../lock"} {
+				refused(bad, name)
+			}
+			for _, h := range held {
+				t.held(h)
+			}
+			t.releaseAll(held)
+		},
+	},
+	{
 		name: "break-ends-holds",
 		text: "Break ends every hold on one object and says how many; the holders learn of it, and whoever waits gets in.",
 		test: func(t *trial) {

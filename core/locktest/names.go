@@ -81,7 +81,7 @@ var nameRules = []rule{
 		text: "A name that is empty, longer than 64 KiB or not UTF-8 is reported by every acquire, as ErrInvalid; making the lock does not fail.",
 		test: func(t *trial) { // A8
 			p := t.open()
-			for _, name := range []string{"", strings.Repeat("x", 64<<10+1), "\xff", "a\xc3", strings.Repeat("x", 10<<20)} {
+			for _, name := range badNames() {
 				for _, l := range everyKind(p, name) {
 					_, err := l.Acquire(t.Context())
 					t.matches("Acquire", err, core.ErrInvalid)
@@ -115,6 +115,11 @@ var nameRules = []rule{
 			}
 		},
 	},
+}
+
+// badNames returns names that no lock has.
+func badNames() []string {
+	return []string{"", strings.Repeat("x", 64<<10+1), "\xff", "a\xc3", strings.Repeat("x", 10<<20)}
 }
 
 // everyKind returns every way to acquire something of that name.

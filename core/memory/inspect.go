@@ -7,10 +7,14 @@ import (
 	"strings"
 
 	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/core/driver"
 )
 
 // Inspect returns the status of the objects of that name.
 func (p *Provider) Inspect(ctx context.Context, name string) ([]core.Status, error) {
+	if err := driver.CheckName(name); err != nil {
+		return nil, &core.Error{Op: "inspect", Name: name, Err: err}
+	}
 	return p.list(ctx, func(o string) bool { return o == name })
 }
 
@@ -30,7 +34,11 @@ func (p *Provider) list(ctx context.Context, match func(name string) bool) ([]co
 // lease learn of it before anyone else is let in; those with one, when their
 // renewal is refused.
 func (p *Provider) Break(ctx context.Context, kind core.Kind, name string) (int, error) {
-	if err := p.usable(ctx); err != nil {
+	err := driver.CheckObject(kind, name)
+	if err == nil {
+		err = p.usable(ctx)
+	}
+	if err != nil {
 		return 0, &core.Error{Op: "break", Name: name, Err: err}
 	}
 	return p.server.breakAll(key{kind, name}), nil

@@ -3,11 +3,13 @@ package memory_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/core/driver"
 	"github.com/distlock/distlock-go/core/memory"
 )
 
@@ -126,5 +128,14 @@ func TestInspectAndBreakAfterClose(t *testing.T) {
 	cancel()
 	if _, err := open(t, nil).Inspect(ctx, "a"); !errors.Is(err, context.Canceled) {
 		t.Errorf("with a cancelled context the error is %v", err)
+	}
+}
+
+func TestInspectRefusesBadNames(t *testing.T) {
+	p := open(t, nil)
+	for _, name := range []string{"", "\xff", strings.Repeat("x", driver.MaxName+1)} {
+		if all, err := p.Inspect(t.Context(), name); !errors.Is(err, core.ErrInvalid) {
+			t.Errorf("Inspect of a bad name: %v, %v", all, err)
+		}
 	}
 }

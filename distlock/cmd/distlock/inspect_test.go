@@ -15,6 +15,11 @@ func TestInspectAndList(t *testing.T) {
 	if out, _ := once(t, url, 0, "inspect", "nightly report"); out != `"nightly report" is free` {
 		t.Errorf("inspect of a free lock prints %q", out)
 	}
+	for _, args := range [][]string{{"inspect", ""}, {"inspect", "\xff"}, {"break", "--yes", ""}} {
+		if out, errs := once(t, url, 64, args...); out != "" || !strings.Contains(errs, "invalid") {
+			t.Errorf("%q prints %q and says %q; want to hear that the name is invalid", args, out, errs)
+		}
+	}
 	for _, args := range [][]string{{"ls", "--json"}, {"inspect", "--json", "a"}} {
 		if out, _ := once(t, url, 0, args...); out != "[]" {
 			t.Errorf("%q prints %q, want []", args, out)
