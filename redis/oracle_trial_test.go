@@ -2,8 +2,8 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -23,22 +23,55 @@ type trial struct {
 	rand   *rand.Rand
 	done   []string // what was done, for the report
 	tokens map[string]string
+
+	pipe   goredis.Pipeliner
+	judged []judgement // in the end
 }
 
-func (t *trial) run(s *script, args ...any) any {
+// A judgement compares a reply with what the model said.
+type judgement struct {
+	done  int // of trial.done, when the reply's command was sent
+	judge func()
+}
+
+// then has a reply judged when all are there.
+func (t *trial) then(judge func()) { t.judged = append(t.judged, judgement{len(t.done), judge}) }
+
+// run has a script judged by what it answers.
+func (t *trial) run(s *script, judge func(answer any), args ...any) {
 	t.Helper()
 	if s.joint != nil && t.rand.IntN(2) == 0 {
-		return t.runJointly(s, args)
+		t.runJointly(s, judge, args)
+		return
 	}
-	ctx := context.Background()
-	v, err := t.client.EvalSha(ctx, s.digest, t.keys, args...).Result()
-	if goredis.HasErrorPrefix(err, "NOSCRIPT") {
-		v, err = t.client.Eval(ctx, s.source, t.keys, args...).Result()
+	cmd := t.pipe.EvalSha(context.Background(), s.digest, t.keys, args...)
+	t.then(func() { judge(t.answer(s, cmd)) })
+}
+
+func (t *trial) answer(s *script, cmd *goredis.Cmd) any {
+	t.Helper()
+	if err := cmd.Err(); err != nil {
+		t.failf("%s: %v", s.name, err)
 	}
-	if err != nil {
-		t.Fatalf("%s: %v", s.name, err)
+	return cmd.Val()
+}
+
+// judge sends all, and reports whether the server knew the scripts. If so, the
+// trial is judged.
+func (t *trial) judge() bool {
+	t.Helper()
+	sent, _ := t.pipe.Exec(context.Background()) // The error is that of one of them.
+	for _, cmd := range sent {
+		if goredis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
+			return false
+		}
 	}
-	return v
+	all := t.done
+	for _, v := range t.judged {
+		t.done = all[:v.done]
+		v.judge()
+	}
+	return true
 }
 
 func (t *trial) anyToken() string {
@@ -71,19 +104,15 @@ func (t *trial) failf(format string, args ...any) {
 // lock whose lease has ended by the model is deleted, as the server would.
 func (t *trial) advance(us int64) {
 	t.m.now += us
-	pipe := t.client.Pipeline()
 	ctx := context.Background()
-	pipe.MSet(ctx, t.times+"s", t.m.now/1e6, t.times+"us", t.m.now%1e6)
+	t.pipe.MSet(ctx, t.times+"s", t.m.now/1e6, t.times+"us", t.m.now%1e6)
 	if t.m.lock {
 		for _, h := range t.m.holders {
 			if h.until <= t.m.ms() {
-				pipe.Del(ctx, t.keys[0])
+				t.pipe.Del(ctx, t.keys[0])
 			}
 		}
 		t.m.purge()
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -128,26 +157,31 @@ func (t *trial) do(inst, token, mode string, limit int, record string) {
 		if !t.m.lock {
 			args = append(args, mode, limit)
 		}
-		r := verdict(t.run(t.f.acquire, args...))
 		fence, place, rank := t.m.acquire(token, record, ticket, mode, limit)
-		t.acquired(r, fence, place, rank)
+		t.run(t.f.acquire, func(answer any) { t.acquired(verdict(answer), fence, place, rank) }, args...)
 	case n < 6:
 		t.note("release %s", token)
-		got, want := t.run(t.f.release, append([]any{token}, extra...)...), t.m.release(token)
-		if got != want && !t.lapsed(token) {
-			t.failf("release answered %v; the model says %d", got, want)
-		}
+		want := t.m.release(token)
+		lapsed := t.lapsed(token)
+		t.run(t.f.release, func(got any) {
+			if got != want && !lapsed {
+				t.failf("release answered %v; the model says %d", got, want)
+			}
+		}, append([]any{token}, extra...)...)
 	case n < 7:
 		t.note("cancel %s", record)
-		got, want := t.run(t.f.cancel, append([]any{token, record}, extra...)...), t.m.cancel(token, record)
-		if got != want && !t.lapsed(token) {
-			t.failf("cancel answered %v; the model says %d", got, want)
-		}
+		want := t.m.cancel(token, record)
+		lapsed := t.lapsed(token)
+		t.run(t.f.cancel, func(got any) {
+			if got != want && !lapsed {
+				t.failf("cancel answered %v; the model says %d", got, want)
+			}
+		}, append([]any{token, record}, extra...)...)
 	case n < 8:
 		listens := t.rand.IntN(2) == 0
 		args, records := []any{inst, "", map[bool]string{true: "1"}[listens]}, []string{}
-		for other, kind := range t.tokens {
-			if strings.HasPrefix(other, inst) {
+		for _, other := range slices.Sorted(maps.Keys(t.tokens)) {
+			if kind := t.tokens[other]; strings.HasPrefix(other, inst) {
 				m, l := kind[:1], "0"
 				if t.m.lock {
 					m, l = "w", "1"
@@ -159,19 +193,21 @@ func (t *trial) do(inst, token, mode string, limit int, record string) {
 			}
 		}
 		t.note("poll %v, listening: %v", records, listens)
-		r := reply(t.run(t.f.poll, args...).([]any))
-		each := 2
+		each, states := 2, t.m.poll(inst, listens, records)
 		if t.m.lock {
 			each = 1
 		}
-		if len(r) != 3+len(records)*each {
-			t.failf("poll answered %v for %d records; every holder is ours", r, len(records))
-		}
-		for i, want := range t.m.poll(inst, listens, records) {
-			if got := r.number(3 + i*each); got != want {
-				t.failf("poll answered %v for %s; the model says %d", got, records[i], want)
+		t.run(t.f.poll, func(answer any) {
+			r := reply(answer.([]any))
+			if len(r) != 3+len(records)*each {
+				t.failf("poll answered %v for %d records; every holder is ours", r, len(records))
 			}
-		}
+			for i, want := range states {
+				if got := r.number(3 + i*each); got != want {
+					t.failf("poll answered %v for %s; the model says %d", got, records[i], want)
+				}
+			}
+		}, args...)
 	case n < 9:
 		t.note("extend %s", token)
 		keys := t.keys
@@ -180,80 +216,83 @@ func (t *trial) do(inst, token, mode string, limit int, record string) {
 		if !t.m.lock {
 			t.keys, member = []string{keys[0], keys[2]}, mode+"|"+token
 		}
-		got, want := reply(t.run(t.f.extend, member).([]any)).number(0), t.m.extend(token)
+		want := t.m.extend(token)
+		t.run(t.f.extend, func(answer any) {
+			if got := reply(answer.([]any)).number(0); got != want {
+				t.failf("extend answered %v; the model says %d", got, want)
+			}
+		}, member)
 		t.keys = keys
-		if got != want {
-			t.failf("extend answered %v; the model says %d", got, want)
-		}
 	default:
 		if t.rand.IntN(4) > 0 {
 			return
 		}
 		t.note("break")
-		got, want := reply(t.run(t.f.sever).([]any)).number(0), t.m.sever()
-		if got != want {
-			t.failf("break answered %v; the model says %d", got, want)
-		}
+		want := t.m.sever()
+		t.run(t.f.sever, func(answer any) {
+			if got := reply(answer.([]any)).number(0); got != want {
+				t.failf("break answered %v; the model says %d", got, want)
+			}
+		})
 	}
 }
 
 // lapsed reports whether a token's hold ended by its deadline. The server may
-// still have had it, which it then says.
+// still have had it, which it then says, once.
 func (t *trial) lapsed(token string) bool {
 	defer delete(t.m.lapsed, token)
 	return t.m.lapsed[token]
 }
 
-// compare checks that server and model are in the same state, and that the state
-// is one that may be.
+// compare has it checked that server and model are in the same state, and that the
+// state is one that may be.
 func (t *trial) compare() {
-	t.Helper()
 	ctx := context.Background()
-	pipe := t.client.Pipeline()
 	var holder *goredis.StringCmd
 	var holders *goredis.ZSliceCmd
 	if t.m.lock {
-		holder = pipe.Get(ctx, t.keys[0])
+		holder = t.pipe.Get(ctx, t.keys[0])
 	} else {
-		holders = pipe.ZRangeWithScores(ctx, t.keys[0], 0, -1)
+		holders = t.pipe.ZRangeWithScores(ctx, t.keys[0], 0, -1)
 	}
-	waiters, hash := pipe.ZRange(ctx, t.keys[1], 0, -1), pipe.Exists(ctx, t.keys[3])
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, goredis.Nil) {
-		t.Fatal(err)
-	}
-	var got, want []string
-	if t.m.lock {
-		if v := holder.Val(); v != "" {
-			got = append(got, v)
-		}
-		for token := range t.m.holders {
+	waiters, hash := t.pipe.ZRange(ctx, t.keys[1], 0, -1), t.pipe.Exists(ctx, t.keys[3])
+	now, want := t.m.ms(), []string(nil)
+	for token, h := range t.m.holders {
+		switch {
+		case t.m.lock:
 			want = append(want, token)
-		}
-	} else {
-		for _, z := range holders.Val() {
-			if int64(z.Score) > t.m.ms() {
-				got = append(got, fmt.Sprint(z.Member, " ", int64(z.Score)))
-			}
-		}
-		for token, h := range t.m.holders {
-			if h.until > t.m.ms() {
-				want = append(want, fmt.Sprint(h.mode, "|", token, " ", h.until))
-			}
+		case h.until > now:
+			want = append(want, fmt.Sprint(h.mode, "|", token, " ", h.until))
 		}
 	}
-	slices.Sort(got)
 	slices.Sort(want)
-	if !slices.Equal(got, want) {
-		t.failf("the server has the holders %v, the model %v", got, want)
-	}
 	var queue []string
 	for _, w := range t.m.queue {
 		queue = append(queue, w.record)
 	}
-	if q := waiters.Val(); !slices.Equal(q, queue) {
-		t.failf("the server has the queue %v, the model %v", q, queue)
-	}
-	if len(queue) == 0 && hash.Val() != 0 {
-		t.failf("nobody waits, and the hash of waiters is still there")
-	}
+	t.then(func() {
+		t.Helper()
+		var got []string
+		if holder != nil {
+			if v := holder.Val(); v != "" {
+				got = append(got, v)
+			}
+		} else {
+			for _, z := range holders.Val() {
+				if int64(z.Score) > now {
+					got = append(got, fmt.Sprint(z.Member, " ", int64(z.Score)))
+				}
+			}
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.failf("the server has the holders %v, the model %v", got, want)
+		}
+		if q, err := waiters.Result(); err != nil || !slices.Equal(q, queue) {
+			t.failf("the server has the queue %v (%v), the model %v", q, err, queue)
+		}
+		if n, err := hash.Result(); err != nil || len(queue) == 0 && n != 0 {
+			t.failf("nobody waits, and the hash of waiters is still there: %v", err)
+		}
+	})
 }
