@@ -26,6 +26,7 @@ type call struct {
 	full   []any    // then: the whole command, to be filled in
 
 	node     *node     // that it went to
+	came     time.Time // when it began to wait for a pipeline
 	sent     time.Time // before the request was written
 	back     time.Time // after the reply was read
 	until    string    // the last time at which to execute, if guard says that there is one

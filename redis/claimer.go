@@ -107,8 +107,13 @@ func (c *claimer) ask(ctx context.Context, a *attempt, ticket string) (answer, e
 	for tries := 0; ; tries++ {
 		call := c.send(ctx, a, ticket)
 		if err := call.wait(ctx); err != nil {
-			if over(ctx, err) || open(err) {
+			switch {
+			case over(ctx, err) || open(err):
 				c.abandon(*a, call)
+			case ticket != "" && ticket != newTicket:
+				// This request has done nothing, but an earlier one may have queued.
+				back := *a
+				c.p.engine.GiveBack(func(ctx context.Context) error { return c.takeBack(ctx, back) })
 			}
 			if over(ctx, err) {
 				return answer{}, err

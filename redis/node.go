@@ -31,9 +31,8 @@ type node struct {
 	window   window
 	boarding bool // one of them has not taken what is pending yet
 	crowd    int  // how many calls the last one had
-	pending  []*call
-	since    time.Time   // when there began to be some that had to wait
-	hurry    *time.Timer // sends what has been pending for long
+	pending  []*call     // in the order in which they came
+	hurry    *time.Timer // set while some are, and none of the pipelines is about to take them
 	closed   bool
 	idle     chan struct{} // to a goroutine that rests; closed with the node
 	resting  int
@@ -84,22 +83,28 @@ func (n *node) send(calls ...*call) {
 		}
 		return
 	}
-	n.pending = append(n.pending, calls...)
-	if n.boarding {
-		n.mu.Unlock()
-		return
+	came := time.Now()
+	for _, c := range calls {
+		c.came = came
 	}
-	if n.room() {
+	n.pending = append(n.pending, calls...)
+	switch {
+	case n.boarding:
+	case n.room():
 		n.take()
-	} else if len(n.pending) == len(calls) {
-		n.since = time.Now()
-		if n.hurry == nil {
-			n.hurry = time.AfterFunc(patience, n.overdue)
-		} else {
-			n.hurry.Reset(patience)
-		}
+	case len(n.pending) == len(calls):
+		n.wake(patience)
 	}
 	n.mu.Unlock()
+}
+
+// wake has what is pending looked after by then. Its caller holds n.mu.
+func (n *node) wake(in time.Duration) {
+	if n.hurry == nil {
+		n.hurry = time.AfterFunc(in, n.overdue)
+	} else {
+		n.hurry.Reset(in)
+	}
 }
 
 // do is send for a caller that waits for the call and cannot be interrupted, but
@@ -131,18 +136,25 @@ func (n *node) do(ctx context.Context, c *call) {
 }
 
 // overdue sends what no flight has come back for. If no more may be sent, it gives
-// up in the end, so that every call ends within twice the timeout.
+// up what has waited for the timeout, so that every call ends within twice that.
 func (n *node) overdue() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	switch waited := time.Since(n.since); {
-	case len(n.pending) == 0 || n.boarding || n.closed:
+	switch {
+	case len(n.pending) == 0:
+	case n.boarding:
+		n.wake(patience) // It may leave some.
 	case n.flights < n.window.size:
 		n.take()
-	case waited < n.timeout:
-		n.hurry.Reset(n.timeout - waited)
 	default:
-		for _, c := range n.pending {
+		now := time.Now()
+		for len(n.pending) > 0 {
+			c := n.pending[0]
+			if left := n.timeout - now.Sub(c.came); left > 0 {
+				n.wake(left)
+				return
+			}
+			n.pending = n.pending[1:]
 			c.err = errNoneBack
 			c.finish(time.Time{})
 		}
@@ -150,6 +162,7 @@ func (n *node) overdue() {
 	}
 }
 
+// errNoneBack is the error of a call that was never sent.
 var errNoneBack = errors.New("no answer to any of the requests before it")
 
 // take starts a flight for what is pending. Its caller holds n.mu.
@@ -173,7 +186,8 @@ func (n *node) next() []*call {
 	n.pending = nil
 	if len(batch) > maxBatch {
 		n.pending = batch[maxBatch:]
-		batch = batch[:maxBatch]
+		batch = batch[:maxBatch:maxBatch]
+		n.wake(patience)
 	}
 	n.crowd = len(batch)
 	return batch
@@ -198,6 +212,9 @@ func (n *node) fly() {
 			n.mu.Unlock()
 			n.carryOut(batch, n.timeout)
 			continue
+		}
+		if len(n.pending) > 0 {
+			n.wake(patience)
 		}
 		n.flights--
 		over := n.closed || n.resting == fewFlights
@@ -233,7 +250,7 @@ func (n *node) close() {
 		n.closed = true
 		close(n.idle)
 	}
-	if n.hurry != nil {
+	if n.hurry != nil && len(n.pending) == 0 {
 		n.hurry.Stop()
 	}
 	n.mu.Unlock()

@@ -25,6 +25,7 @@ type receiver struct {
 	begun   bool
 	closing bool
 	alive   bool // the subscription is confirmed
+	refused bool // but nobody may send messages
 	told    bool // the observer knows of the polling mode
 	sub     *goredis.PubSub
 	timer   *time.Timer // of wanted
@@ -52,10 +53,11 @@ func (r *receiver) init(p *Provider) {
 	r.done = make(chan struct{})
 }
 
+// live reports whether messages come.
 func (r *receiver) live() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.alive
+	return r.alive && !r.refused
 }
 
 // wanted starts the receiver soon, if something is held for that long: only a

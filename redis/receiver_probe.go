@@ -29,9 +29,14 @@ func (r *receiver) probe() string {
 func (r *receiver) probed(receivers int64) {
 	r.mu.Lock()
 	sub, n := r.sub, r.sentProbe
+	if receivers >= 0 && r.refused {
+		r.refused, r.told = false, false
+		defer r.p.engine.Observe(context.Background(), core.Event{Type: core.EventRecovered})
+	}
 	switch {
 	case receivers == -1 || r.closing: // There was none.
 	case receivers == -2:
+		r.refused = true
 		r.mu.Unlock()
 		r.degraded(&TroubleError{NoPermission, "grant publish and the channels that the package documentation lists (see ACL)", errors.New("PUBLISH is refused")})
 		return

@@ -81,3 +81,31 @@ func TestTheReceiverOfAClosedClient(t *testing.T) {
 		t.Errorf("it was not told, after %d dials", len(dials))
 	}
 }
+
+// Messages that nobody may send do not come, though there is a subscription: those
+// who wait look for themselves until that changes.
+func TestMessagesThatNobodyMaySend(t *testing.T) {
+	client, _ := down(t)
+	events := make(chan core.EventType, 3)
+	p, err := New(client, &Options{Observer: core.ObserverFunc(func(_ context.Context, e core.Event) { events <- e.Type })})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &p.receiver
+	r.alive = true
+	r.probed(-2)
+	if e := <-events; r.live() || e != core.EventDegraded {
+		t.Errorf("a PUBLISH that is refused: live is %v, and the observer is told %v", r.live(), e)
+	}
+	r.probed(-1)
+	if r.live() {
+		t.Error("a poll without a probe counts as one that was permitted")
+	}
+	r.probed(1)
+	if e := <-events; !r.live() || e != core.EventRecovered {
+		t.Errorf("a PUBLISH that is permitted: live is %v, and the observer is told %v", r.live(), e)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -109,11 +109,23 @@ func (x *peer) lastTrouble() error {
 
 // probe asks a server that is down whether it is up again, until it is. Only this
 // waits for it: the breaker closes when there is an answer, and not before.
+//
+// Each question that is not answered costs a connection, so the next one is not
+// asked before a while, but the answer to the last one is waited for again.
 func (x *peer) probe() {
 	pause := probePause
+	var ping *call
+	var asked time.Time
 	for sleep(x.l.engine.Context(), pause) == nil {
-		if x.ping() == nil {
+		if ping == nil || time.Since(asked) > mostPause {
+			ping, asked = x.ask(), time.Now()
+		}
+		err := x.hear(ping)
+		if err == nil {
 			break
+		}
+		if !errors.Is(err, context.DeadlineExceeded) {
+			ping = nil // It is over.
 		}
 		pause = min(2*pause, mostPause)
 	}
@@ -127,33 +139,22 @@ func (x *peer) probe() {
 	}
 }
 
-// ping makes one round trip, or waits for the answer to the last question if that
-// was a short while ago: each costs a connection if it is not answered.
-func (x *peer) ping() error {
-	x.mu.Lock()
-	ping := x.asked
-	if ping == nil || time.Since(x.askedAt) > mostPause {
-		ping = x.p.plain("", "ping")
-		x.asked, x.askedAt = ping, time.Now()
-		x.p.servers.sendApart([]*call{ping})
-	}
-	x.mu.Unlock()
+// ask sends a question whose answer hear waits for.
+func (x *peer) ask() *call {
+	ping := x.p.plain("", "ping")
+	x.p.servers.sendApart([]*call{ping})
+	return ping
+}
+
+// hear waits for the answer, for as long as one may take.
+func (x *peer) hear(ping *call) error {
 	ctx, cancel := context.WithTimeout(x.l.engine.Context(), x.patience())
 	defer cancel()
-	select {
-	case <-ping.done:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	x.mu.Lock()
-	if x.asked == ping {
-		x.asked = nil
-	}
-	x.mu.Unlock()
-	if ping.err == nil {
+	err := ping.wait(ctx)
+	if err == nil {
 		x.answered(ping.back.Sub(ping.sent))
 	}
-	return ping.err
+	return err
 }
 
 // stand counts a waiter into the server's queue. A server that freezes sends
@@ -189,7 +190,7 @@ func (x *peer) watch() {
 		if !quiet {
 			continue
 		}
-		if err := x.ping(); err != nil && x.l.engine.Context().Err() == nil {
+		if err := x.hear(x.ask()); err != nil && x.l.engine.Context().Err() == nil {
 			x.missed(err, errors.Is(err, context.DeadlineExceeded))
 		}
 	}

@@ -30,8 +30,6 @@ type peer struct {
 	fallen   chan struct{} // closed when the breaker opens; made when it closes
 	muted    time.Time     // until when it is known not to vote
 	heard    time.Time     // when it answered last
-	asked    *call         // the last ping
-	askedAt  time.Time
 	trouble  error // the last
 	standing int   // waiters in its queue
 	watching bool  // a goroutine looks after them

@@ -19,6 +19,7 @@ import (
 type mutable struct {
 	net.Listener
 	mute   atomic.Bool
+	lose   atomic.Bool // the connection of the next PING, without a sign
 	pings  atomic.Int64
 	others atomic.Int64
 	conns  sync.WaitGroup
@@ -48,7 +49,7 @@ func newMutable(t *testing.T) *mutable {
 
 func (m *mutable) serve(c net.Conn) {
 	defer c.Close()
-	in := bufio.NewReader(c)
+	in, lost := bufio.NewReader(c), false
 	line := func() string {
 		s, _ := in.ReadString('\n')
 		return strings.TrimSpace(s)
@@ -74,12 +75,13 @@ func (m *mutable) serve(c net.Conn) {
 		switch name {
 		case "ping":
 			m.pings.Add(1)
+			lost = lost || m.lose.CompareAndSwap(true, false)
 			answer = "+PONG\r\n"
 		case "hello", "client":
 		default:
 			m.others.Add(1)
 		}
-		if !m.mute.Load() || name == "hello" || name == "client" {
+		if !m.mute.Load() && !lost || name == "hello" || name == "client" {
 			_, _ = io.WriteString(c, answer)
 		}
 	}
@@ -203,6 +205,27 @@ func TestOnlyProbesReachAServerThatIsDown(t *testing.T) {
 	time.Sleep(2 * probePause)
 	if n := servers[0].pings.Load() - pings; n > 1 {
 		t.Errorf("%d probes after the breaker had closed", n)
+	}
+}
+
+// While somebody waits at a server that is quiet, a connection that has died without
+// a sign is late once, and the next one shows that the server is up.
+func TestALostConnectionIsLateOnce(t *testing.T) {
+	m := newMutable(t)
+	x := peers(t, m)[0]
+	if err := x.hear(x.ask()); err != nil {
+		t.Fatal(err)
+	}
+	falls := x.falls()
+	m.lose.Store(true)
+	x.stand()
+	defer x.unstand()
+	pings := m.pings.Load()
+	within(t, 10*time.Second, "the server is asked again and again", func() bool { return m.pings.Load() >= pings+3 })
+	select {
+	case <-falls:
+		t.Error("the server was taken for down")
+	default:
 	}
 }
 

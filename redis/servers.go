@@ -198,6 +198,7 @@ func (s *servers) redirect(ctx context.Context, c *call) bool {
 func (s *servers) follow(c *call) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.opts.Timeout)
 	defer cancel()
+	c.node = new(node) // Another one answers, by its own clock.
 	for {
 		c.repeated = c.repeated || torn(c.err)
 		c.err = s.cluster.Process(ctx, c.prepare(ctx, false))

@@ -156,7 +156,7 @@ func passing(err error) bool {
 // carried out. An answer says that it was not, unless the script ended in its
 // middle, for want of a right or because its slot is being moved.
 func open(err error) bool {
-	if err == nil || errors.Is(err, errNoNode) || errors.Is(err, core.ErrClosed) {
+	if err == nil || errors.Is(err, errNoNode) || errors.Is(err, errNoneBack) || errors.Is(err, core.ErrClosed) {
 		return false
 	}
 	return !answered(err) || errors.As(err, new(*rightError)) || torn(err)
