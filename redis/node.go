@@ -29,8 +29,8 @@ type node struct {
 	mu       sync.Mutex
 	flights  int // pipelines that are out
 	window   window
-	boarding bool // one of them has not taken what is pending yet
-	crowd    int  // how many calls the last one had
+	boarding bool        // one of them has not taken what is pending yet
+	crowd    int         // how many calls the last one had
 	pending  []*call     // in the order in which they came
 	hurry    *time.Timer // set while some are, and none of the pipelines is about to take them
 	closed   bool

@@ -30,9 +30,9 @@ type peer struct {
 	fallen   chan struct{} // closed when the breaker opens; made when it closes
 	muted    time.Time     // until when it is known not to vote
 	heard    time.Time     // when it answered last
-	trouble  error // the last
-	standing int   // waiters in its queue
-	watching bool  // a goroutine looks after them
+	trouble  error         // the last
+	standing int           // waiters in its queue
+	watching bool          // a goroutine looks after them
 }
 
 // failover is what a client that NewFailoverClient has made says that its address
