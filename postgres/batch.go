@@ -28,11 +28,11 @@ type step struct {
 
 // takeBatch takes the next batch off the pending ops. An op that must be alone
 // goes alone; of the others up to batchRowLimit go together, the simple ones as
-// the first statement.
+// the first statement, but undos apart.
 func takeBatch(pending []*op, stmts *statements) (*batch, []*op) {
 	n := 1
 	if !pending[0].alone {
-		for n < len(pending) && n < batchRowLimit && !pending[n].alone {
+		for n < len(pending) && n < batchRowLimit && !pending[n].alone && pending[n].undoes == pending[0].undoes {
 			n++
 		}
 	}
@@ -60,6 +60,9 @@ func takeBatch(pending []*op, stmts *statements) (*batch, []*op) {
 
 // lightest returns the statement for simple ops that costs the server least.
 func (all *statements) lightest(ops []*op) *statement {
+	if ops[0].undoes {
+		return all.undo
+	}
 	if slices.ContainsFunc(ops, func(o *op) bool { return o.code != opLock && o.code != opUnlock }) {
 		return all.batch
 	}

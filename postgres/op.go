@@ -21,6 +21,7 @@ type op struct {
 	lazy   bool // it may be late, to share a round trip with others
 	sent   bool // guarded by session.mu
 	redone bool // it was undone and sent again, or is an undo itself
+	undoes bool // it undoes another one, and travels with none but its like
 
 	// When the outcome is known, known is set, and then done is closed or, if that
 	// is nil, wg is done, which takes no memory of its own but cannot be awaited
@@ -97,7 +98,7 @@ func (o *op) init(code opcode, key Key, gate int64) {
 // reset makes o, whose outcome is known and was taken, one that was never added. Its
 // key stays.
 func (o *op) reset() {
-	o.alone, o.lazy, o.sent, o.redone = false, false, false, false
+	o.alone, o.lazy, o.sent, o.redone, o.undoes = false, false, false, false, false
 	o.known.Store(false)
 	o.done, o.reply, o.token, o.err = nil, 0, 0, nil
 }

@@ -13,6 +13,10 @@ import "fmt"
 // batch in flight may have run between the two; it names other keys, because a key
 // is taken by one op at a time (see table). So an undo names the keys of its op and
 // no others, unless nothing else of its owner can be in flight.
+//
+// Undos travel with undos only, in a statement that takes no lock and draws no
+// token, so what made the batch fail, or makes those behind it fail, a full lock
+// table or a sequence that was dropped, fails no undo.
 func (s *session) reconcile(b *batch) error {
 	ops := b.ops
 	var undo []*op
@@ -25,6 +29,9 @@ func (s *session) reconcile(b *batch) error {
 			return s.endWith(b, fmt.Errorf("it is not known what the session holds after an error: %w", b.err))
 		}
 		undo = append(undo, more...)
+	}
+	for _, o := range undo {
+		o.undoes = true
 	}
 	s.mu.Lock()
 	s.gathering = false

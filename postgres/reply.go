@@ -32,7 +32,7 @@ func (s *session) row(m *pgproto3.DataRow) error {
 func (s *session) outcome(st *step, row [][]byte, drawn int64) error {
 	first := st.ops[0]
 	switch st.stmt {
-	case s.stmts.batch:
+	case s.stmts.batch, s.stmts.undo:
 		return s.replies(st.ops, row[0], drawn)
 	case s.stmts.locks:
 		return s.exceptions(st.ops, row, drawn)

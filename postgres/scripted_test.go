@@ -87,7 +87,7 @@ func (s *scripted) batch() (names []string) {
 		switch m := m.(type) {
 		case *pgproto3.Bind:
 			names = append(names, m.PreparedStatement)
-			if m.PreparedStatement == "distlock_batch" {
+			if m.PreparedStatement == "distlock_batch" || m.PreparedStatement == "distlock_undo" {
 				codes, err := readArray(m.Parameters[0])
 				if err != nil {
 					s.Fatal(err)
@@ -161,7 +161,7 @@ func TestAGrantThatWasUndoneDoesNotStand(t *testing.T) {
 	s.row(number(1), number(100))
 	s.fails()
 	s.ready()
-	s.gets("distlock_batch") // The undo, with which the lock is free for a moment.
+	s.gets("distlock_undo") // With which the lock is free for a moment.
 	s.row(replies(replyQuiet), number(0))
 	s.ready()
 	s.gets("distlock_lock")
@@ -191,14 +191,58 @@ func TestAnUndoGoesFirst(t *testing.T) {
 	s.gets("distlock_batch")
 	s.fails()
 	s.ready()
-	s.gets("distlock_batch", "distlock_limits")
+	s.gets("distlock_undo")
 	s.row(replies(replyQuiet), number(0))
+	s.ready()
+	s.gets("distlock_limits")
 	s.row(nil, number(0))
 	s.ready()
 	<-o.done
 	<-later.done
 	if o.err == nil || later.err != nil {
 		t.Errorf("the op that failed is told %v, the later one %v", o.err, later.err)
+	}
+}
+
+// An undo travels alone: what it was made for, a full lock table, fails what takes a
+// lock, and with it all that is in the same transaction.
+func TestAnUndoIsNotMixed(t *testing.T) {
+	s := overTCP(t)
+	claims := make([]*claim, maxFlight+1) // The last one waits.
+	for i := range claims {
+		c := &claim{session: s.session}
+		c.op.done = make(chan struct{})
+		c.op.init(opLock, Int64Key(int64(i)), 0)
+		c.op.owner = c
+		s.session.mu.Lock()
+		c.row, _, _ = s.session.table.enter(c.key(), false)
+		s.session.mu.Unlock()
+		s.session.add(&c.op)
+		claims[i] = c
+	}
+	for range maxFlight {
+		s.gets("distlock_lock")
+	}
+	s.fails()
+	s.ready()
+	s.gets("distlock_undo")
+	if s.ops != 1 {
+		t.Errorf("%d ops travel with the undo", s.ops-1)
+	}
+	for range maxFlight - 1 {
+		s.row(number(1), number(100))
+		s.ready()
+	}
+	s.row(replies(replyQuiet), number(0))
+	s.ready()
+	s.gets("distlock_lock")
+	s.row(number(1), number(200))
+	s.ready()
+	for i, c := range claims {
+		<-c.op.done
+		if (c.op.err != nil) != (i == 0) {
+			t.Errorf("lock %d: %v", i, c.op.err)
+		}
 	}
 }
 
@@ -230,7 +274,7 @@ func TestAFlagThatIsNotShownCostsNothingElse(t *testing.T) {
 			}
 			for _, name := range names {
 				switch name {
-				case "distlock_batch":
+				case "distlock_batch", "distlock_undo":
 					s.row(replies(make([]int32, s.ops)...), number(0))
 				case "distlock_unlock_all":
 					t.Errorf("all that the session holds is given up when batch %d fails", failing)
@@ -276,5 +320,22 @@ func (s *scripted) ping() {
 	b := make([]byte, 4)
 	if _, err := io.ReadFull(s.conn, b); err != nil || b[0] != 'S' {
 		s.Fatalf("no ping comes: %q, %v", b, err)
+	}
+}
+
+// Who waited for a permit on a session that has ended is told of nothing any more.
+func TestNobodyListensOnASessionThatHasEnded(t *testing.T) {
+	k, err := (&Options{Namespace: DefaultNamespace}).makeKeys(core.KindSemaphore, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := overTCP(t)
+	w := newWait(place{take: opPermit, key: k.data, limit: 2}, k, nil)
+	st := &standing{session: s.session, wait: w, queue: &queue{pool: s.session.pool}, gated: true}
+	st.listen()
+	s.session.kill("it was terminated")
+	st.serve()
+	if n := len(s.session.pool.local.all); n > 0 || s.session.pool.local.some.Load() {
+		t.Errorf("%d flags have listeners", n)
 	}
 }

@@ -54,6 +54,7 @@ type statement struct {
 // statements are those of one session: they differ in where tokens come from.
 type statements struct {
 	batch     *statement
+	undo      *statement // batch without tokens, for what takes nothing
 	locks     *statement // batch for opLock and opUnlock alone
 	lock      *statement // for one opLock
 	unlock    *statement // for one opUnlock
@@ -86,6 +87,7 @@ func makeStatements(sequence string) *statements {
 	pair := []string{"{key}", "($1::int8 >> 32)::int4, $1::int8::bit(32)::int4"}
 	return &statements{
 		batch:     expand("batch", batchSQL()),
+		undo:      &statement{name: "distlock_undo", text: strings.ReplaceAll(batchSQL(), "{draw}", "0::int8")},
 		locks:     expand("locks", locksSQL),
 		lock:      expand("lock", lockSQL),
 		unlock:    expand("unlock", unlockSQL),

@@ -72,6 +72,7 @@ func (st *standing) serve() (again bool) {
 		case left, refused:
 			return false
 		case gone:
+			st.unlisten() // The process would go on telling it of releases.
 			_, ended := st.wait.waiting()
 			return !ended
 		}

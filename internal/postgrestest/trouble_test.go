@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -161,6 +162,21 @@ func TestLockTableIsFull(t *testing.T) {
 		t.Logf("%d locks are held; one more %s: %v", len(held), kind, err)
 		wants(t, err, core.ErrUnavailable, postgres.ErrTooManyHolds)
 	}
+	var crowd sync.WaitGroup
+	for i := range 4 {
+		crowd.Go(func() {
+			for n := range 100 {
+				h, err := p.NewLock(fmt.Sprint("crowd-", i, "-", n)).TryAcquire(context.Background())
+				if err == nil {
+					err = h.Release(context.Background()) // The table has had room for a moment.
+				}
+				if err != nil && !errors.Is(err, postgres.ErrTooManyHolds) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	crowd.Wait()
 	for _, h := range held {
 		if h.Err() != nil {
 			t.Fatalf("a hold was lost: %v", h.Err())
@@ -226,6 +242,34 @@ func TestTokens(t *testing.T) {
 		if !query[bool](t, c, `select to_regclass('"it''s"."Tokens"') is not null`) {
 			t.Error("the sequence was not created")
 		}
+	})
+	t.Run("dropped", func(t *testing.T) {
+		p := open(t, pg.URL(), &postgres.Options{TokenSequence: "public.dropped", RequireToken: true})
+		var held []core.Handle
+		for i := range 8 {
+			held = append(held, acquire(t, p.NewLock(fmt.Sprint(i))))
+		}
+		exec(t, c, "drop sequence public.dropped")
+		var crowd sync.WaitGroup
+		for i := range 4 {
+			crowd.Go(func() {
+				for range 20 {
+					if _, err := p.NewLock(fmt.Sprint("crowd-", i)).TryAcquire(context.Background()); !errors.Is(err, core.ErrUnavailable) {
+						t.Error("without a token:", err)
+					}
+				}
+			})
+		}
+		crowd.Wait()
+		for _, h := range held {
+			crowd.Go(func() {
+				if err := errors.Join(h.Err(), h.Release(context.Background())); err != nil {
+					t.Error("a hold was lost:", err)
+				}
+			})
+		}
+		crowd.Wait()
+		eventually(t, "no lock is left", func() bool { return locks(t, c) == 0 })
 	})
 }
 
