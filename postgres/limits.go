@@ -84,7 +84,7 @@ func (l *permits) compareLimits(ctx context.Context, look *op) {
 // sweep forgets the families that were not used since the last time, and takes
 // down the limits that they show. mu is held.
 func (s *session) sweep() {
-	var lower []*op
+	var down []*op
 	for base, f := range s.families {
 		switch {
 		case len(f.held) > 0 || len(f.wanting) > 0 || f.busy:
@@ -93,11 +93,11 @@ func (s *session) sweep() {
 		default:
 			delete(s.families, base)
 			for _, limit := range f.limits {
-				lower = append(lower, simple(opLower, f.keys.limitKey(limit)))
+				down = append(down, lower(f.keys.limitKey(limit)))
 			}
 		}
 	}
-	if len(lower) > 0 {
-		s.enqueue(lower...)
+	if len(down) > 0 {
+		s.enqueue(down...)
 	}
 }

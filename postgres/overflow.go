@@ -54,28 +54,68 @@ func (o *overflowed) Wake() (<-chan struct{}, func(), error) {
 	defer o.queue.pool.leave(c, 1)
 	flag, l := o.key().flag, newListener(c)
 	l.told.Store(true)
-	ops := func(code opcode) []*op {
-		return []*op{simple(code, Int64Key(o.queue.pool.common)), simple(code, Int64Key(flag))}
-	}
+	flags := []*raised{raise(c, o.queue.pool.common), raise(c, flag)}
 	stop := func() {
 		c.unsubscribe(flag, l)
-		c.add(ops(opLower)...)
+		for _, f := range flags {
+			f.lower()
+		}
 	}
-	raise := ops(opRaise)
 	c.subscribe(flag, l)
-	c.add(raise...)
+	c.add(flags[0].op, flags[1].op)
 	select {
-	case <-raise[1].done:
-		err = errors.Join(raise[0].err, raise[1].err)
+	case <-flags[1].op.done:
+		err = errors.Join(flags[0].op.err, flags[1].op.err)
 	case <-o.ctx.Done():
 		err = o.ctx.Err()
 	}
 	if err != nil {
-		stop() // Taking down a flag that does not show does nothing.
+		stop()
 		return nil, nil, err
 	}
 	o.session, o.listener = c, l
 	return l.ch, stop, nil
+}
+
+// A raised flag is one that a wait shows on a session which others show it on, too:
+// it is taken down as often as it was raised, because once more would take down
+// another wait's, whose releases then nobody tells.
+type raised struct {
+	session *session
+	op      *op
+	state   atomic.Int32 // 0 until it shows or is not wanted any more
+}
+
+const (
+	shows    int32 = iota + 1
+	unwanted       // before it showed
+)
+
+func raise(s *session, flag int64) *raised {
+	r := &raised{session: s, op: dropped(simple(opRaise, Int64Key(flag)))}
+	h, _ := r.op.owner.(hooks)
+	h.ending = func() {
+		if r.op.err == nil && !r.state.CompareAndSwap(0, shows) {
+			s.add(lower(r.op.key))
+		}
+	}
+	r.op.owner = h
+	return r
+}
+
+// lower takes the flag down, now or when it shows. It is called once.
+func (r *raised) lower() {
+	if !r.state.CompareAndSwap(0, unwanted) {
+		r.session.add(lower(r.op.key))
+	}
+}
+
+// lower returns an op that takes a flag down. It travels with undos, so that it is
+// not carried out a second time because of what others do.
+func lower(flag Key) *op {
+	o := simple(opLower, flag)
+	o.undoes = true
+	return o
 }
 
 // room reports whether a session to wait on is or may become available.

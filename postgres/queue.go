@@ -160,7 +160,8 @@ func (q *queue) at(pl place) *wait {
 }
 
 // settled waits until no wait that was given up is still at the server: it could
-// be granted there, for an instant, what this process wants to try.
+// be granted there, for an instant, what this process wants to try. Close does not
+// wait for that, because it takes as long as the server is away.
 func (q *queue) settled(ctx context.Context, pl place) error {
 	w := q.at(pl)
 	if w == nil || !w.close() {
@@ -169,9 +170,16 @@ func (q *queue) settled(ctx context.Context, pl place) error {
 	select {
 	case <-w.over:
 		return nil
+	case <-q.pool.closing:
+		return core.ErrClosed
 	case <-ctx.Done():
-		return ctx.Err()
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.trouble != nil {
+		return unavailable(w.trouble)
+	}
+	return ctx.Err()
 }
 
 // close waits for the waits. Their members have left: the engine is closed.

@@ -1,7 +1,9 @@
 package postgres
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"slices"
@@ -337,5 +339,66 @@ func TestNobodyListensOnASessionThatHasEnded(t *testing.T) {
 	st.serve()
 	if n := len(s.session.pool.local.all); n > 0 || s.session.pool.local.some.Load() {
 		t.Errorf("%d flags have listeners", n)
+	}
+}
+
+// A flag is taken down as often as it was raised, and no more: another wait may
+// show it on the same session.
+func TestAFlagIsTakenDownOnce(t *testing.T) {
+	s := overTCP(t)
+	done := func(replied ...int32) {
+		s.row(replies(replied...), number(0))
+		s.ready()
+	}
+	first, second := raise(s.session, 1), raise(s.session, 2)
+	s.session.add(first.op, second.op)
+	s.gets("distlock_batch")
+	s.fails()
+	s.ready()
+	s.gets("distlock_undo")
+	done(replyQuiet, replyQuiet)
+	s.gets("distlock_batch")
+	done(replyQuiet)
+	s.gets("distlock_batch")
+	s.fails()
+	s.ready()
+	s.gets("distlock_undo")
+	done(replyQuiet)
+	<-first.op.done
+	<-second.op.done
+	first.lower()
+	second.lower() // It does not show.
+	s.gets("distlock_undo")
+	if s.ops != 1 {
+		t.Errorf("%d flags are taken down, of which one shows", s.ops)
+	}
+	done(replyQuiet)
+
+	late := raise(s.session, 3)
+	s.session.add(late.op)
+	s.gets("distlock_batch")
+	late.lower()
+	done(replyQuiet)
+	s.gets("distlock_undo")
+	done(replyQuiet)
+}
+
+// Who wants to try what a wait has left behind at a server that is away waits for
+// neither the server nor, if the provider is closed, its own deadline.
+func TestSettledEndsWithClose(t *testing.T) {
+	pl := place{take: opLock, key: Int64Key(1)}
+	w := newWait(pl, keys{}, nil)
+	w.members, w.trouble = nil, errors.New("the network is down")
+	closing := make(chan struct{})
+	q := &queue{pool: &pool{closing: closing}, waits: map[place]*wait{pl: w}}
+	q.some.Store(true)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := q.settled(ctx, pl); !errors.Is(err, core.ErrUnavailable) {
+		t.Error("the reason is not told:", err)
+	}
+	close(closing)
+	if err := q.settled(t.Context(), pl); !errors.Is(err, core.ErrClosed) {
+		t.Error(err)
 	}
 }
