@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -121,7 +122,7 @@ func (j *job) run(ctx context.Context) error {
 		return err
 	}
 	signals := catch()
-	p, err := open(ctx, j.backend, filepath.Base(j.argv[0]))
+	p, err := j.open(ctx, signals)
 	if err != nil {
 		return err
 	}
@@ -147,6 +148,25 @@ func (j *job) run(ctx context.Context) error {
 		return ended
 	}
 	return &exitError{code: codeLost}
+}
+
+// open opens the backend. A signal that arrives meanwhile ends the program as if it
+// had not been caught, and at once: nothing is held yet, so a server that does not
+// answer need not be waited for, as some drivers do whatever their context says.
+func (j *job) open(ctx context.Context, signals <-chan os.Signal) (distlock.Provider, error) {
+	var p distlock.Provider
+	var err error
+	opened := make(chan struct{})
+	go func() {
+		p, err = open(ctx, j.backend, filepath.Base(j.argv[0]))
+		close(opened)
+	}()
+	select {
+	case <-opened:
+		return p, err
+	case sig := <-signals:
+		return nil, endBy(sig.(syscall.Signal))
+	}
 }
 
 // object returns what the flags name, and its kind.

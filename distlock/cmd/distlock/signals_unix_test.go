@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -108,6 +109,32 @@ func TestSignalEndsTheWait(t *testing.T) {
 	}
 	holder.release()
 	free(t, url)
+}
+
+// A server that does not answer is not waited for when a signal has come.
+func TestSignalEndsTheOpening(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	for _, url := range []string{"redis://%s", "postgres://%s/db?sslmode=disable"} {
+		x := shell(t, fmt.Sprintf(url, silent.Addr()), "echo ran")
+		conn, err := silent.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		x.signal(syscall.SIGTERM)
+		x.endedBy(syscall.SIGTERM)
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("%s: it took %v; the driver's own patience is 4 s or more", url, took)
+		}
+		_ = conn.Close()
+		if out := rest(x.out); len(out) > 0 {
+			t.Errorf("the command ran: %q", out)
+		}
+	}
 }
 
 func TestWhatIsThereButCannotBeRun(t *testing.T) {
