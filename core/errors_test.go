@@ -24,6 +24,8 @@ func TestErrorText(t *testing.T) {
 		{&core.Error{Op: "acquire", Name: strings.Repeat("x", 200), Err: core.ErrClosed},
 			`distlock: acquire "` + strings.Repeat("x", 80) + `"... (200 bytes): provider is closed`},
 		{&core.HeldError{Holder: holder}, `held by worker (pid 42) on db1 since 2026-11-22T09:30:00Z`},
+		{&core.HeldError{Holder: core.Holder{Owner: core.Owner{Program: "ev\x1b[31mil\r\n", Host: "d\u009bb\x00\x7f\x9b"}}},
+			"held by ev?[31mil?? on d?b??\ufffd"},
 		{&core.HeldError{}, `held by an unknown owner`},
 		{&core.HeldError{Holder: core.Holder{Owner: core.Owner{PID: 7}}}, `held by a process (pid 7)`},
 		{&core.HeldError{Holder: core.Holder{Owner: core.Owner{Program: "cron"}}}, `held by cron`},

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"unicode"
 )
 
 // An Owner tells who holds a lock or waits for it. It is for people and logs:
@@ -24,7 +26,9 @@ func ThisProcess() Owner {
 	return Owner{Program: filepath.Base(os.Args[0]), Host: host, PID: os.Getpid()}
 }
 
-// String returns the owner as "program (pid 42) on host".
+// String returns the owner as "program (pid 42) on host". Whoever can take part can
+// say what it likes there, so a character that could steer a terminal or begin a line
+// of a log is shown as "?".
 func (o Owner) String() string {
 	if o == (Owner{}) {
 		return "an unknown owner"
@@ -40,5 +44,10 @@ func (o Owner) String() string {
 	if o.Host != "" {
 		s += " on " + o.Host
 	}
-	return s
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '?'
+		}
+		return r
+	}, s)
 }

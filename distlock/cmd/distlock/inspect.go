@@ -166,7 +166,7 @@ func printList(w io.Writer, all []distlock.Status, now time.Time) error {
 			kind = string(s.Kind)
 		}
 		if len(s.Holders) > 0 {
-			by, since = owner(s.Holders[0].Owner), held(s.Holders[0].Since, now)
+			by, since = s.Holders[0].Owner.String(), held(s.Holders[0].Since, now)
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\n", show(s.Name), kind, count(s), len(s.Waiters), by, since)
 	}
@@ -179,10 +179,10 @@ func printDetails(w io.Writer, all []distlock.Status, now time.Time) error {
 	for _, s := range all {
 		fmt.Fprintf(t, "%s (%s): %s held, %d waiting\n", show(s.Name), s.Kind, count(s), len(s.Waiters))
 		for _, h := range s.Holders {
-			fmt.Fprintf(t, "  held by\t%s\tfor %s%s\t%s%s\n", owner(h.Owner), held(h.Since, now), shared(h.Shared), token(h.Token), until(h.Until, now))
+			fmt.Fprintf(t, "  held by\t%s\tfor %s%s\t%s%s\n", h.Owner, held(h.Since, now), shared(h.Shared), token(h.Token), until(h.Until, now))
 		}
 		for _, x := range s.Waiters {
-			fmt.Fprintf(t, "  waiting\t%s\tfor %s%s\t\n", owner(x.Owner), held(x.Since, now), shared(x.Shared))
+			fmt.Fprintf(t, "  waiting\t%s\tfor %s%s\t\n", x.Owner, held(x.Since, now), shared(x.Shared))
 		}
 	}
 	return t.Flush()
@@ -195,8 +195,6 @@ func count(s distlock.Status) string {
 	}
 	return fmt.Sprint(len(s.Holders))
 }
-
-func owner(o distlock.Owner) string { return printable(o.String()) }
 
 // printable takes what could steer a terminal out of what another program said.
 func printable(s string) string {

@@ -121,6 +121,8 @@ func TestNotice(t *testing.T) {
 		{"a", []distlock.Holder{holder(42, 12*time.Second), holder(43, time.Hour)}, "waiting for a, held by pid 43 on web1 for 1h0m0s, and by 1 more"},
 		{"a", []distlock.Holder{holder(42, -time.Second)}, "waiting for a, held by pid 42 on web1 for 0s"},
 		{"a", []distlock.Holder{{Owner: distlock.Owner{Program: "x"}}}, "waiting for a, held by x"},
+		{"a", []distlock.Holder{{Owner: distlock.Owner{Program: "x\x1b[2J\r"}}}, "waiting for a, held by x?[2J?"},
+		{"a", []distlock.Holder{{Owner: distlock.Owner{Host: "x\x1b[2J\r", PID: 4}}}, "waiting for a, held by pid 4 on x?[2J?"},
 		{"a b", nil, `waiting for "a b", held elsewhere`},
 		{"a\n\x1b[2J", nil, `waiting for "a\n\x1b[2J", held elsewhere`},
 	} {

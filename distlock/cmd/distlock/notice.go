@@ -105,7 +105,7 @@ func (n *notice) line(now time.Time) string {
 	case o.PID == 0 || o.Host == "":
 		s += ", held by " + o.String()
 	default:
-		s += fmt.Sprintf(", held by pid %d on %s", o.PID, o.Host)
+		s += fmt.Sprintf(", held by pid %d on %s", o.PID, printable(o.Host))
 	}
 	if !first.Since.IsZero() {
 		s += " for " + age(first.Since, now)
