@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,7 +16,7 @@ import (
 // A Watcher watches files by one kqueue, at which one goroutine blocks.
 type Watcher struct {
 	kq   int
-	stop [2]int // a pipe; closing its second end stops the goroutine
+	stop [2]int // a pipe; what is written to its second end stops the goroutine
 	done chan struct{}
 
 	mu      sync.Mutex
@@ -27,23 +28,33 @@ type Watcher struct {
 // New returns a watcher. Its Close ends it.
 func New() (*Watcher, error) {
 	w := &Watcher{done: make(chan struct{}), watches: make(map[int]*Watch), echoes: make(pending)}
-	var err error
-	if w.kq, err = unix.Kqueue(); err != nil {
-		return nil, fmt.Errorf("kqueue: %w", err)
+	if err := w.open(); err != nil {
+		return nil, err
 	}
-	unix.CloseOnExec(w.kq)
-	if err := unix.Pipe(w.stop[:]); err != nil {
-		_ = unix.Close(w.kq)
-		return nil, fmt.Errorf("kqueue: pipe: %w", err)
-	}
-	unix.CloseOnExec(w.stop[0])
-	unix.CloseOnExec(w.stop[1])
 	if err := w.control(w.stop[0], unix.EVFILT_READ, unix.EV_ADD, 0); err != nil {
 		w.closeAll()
 		return nil, err
 	}
 	go w.run()
 	return w, nil
+}
+
+// open makes the descriptors. A process that is started meanwhile must not inherit
+// them before they are close-on-exec.
+func (w *Watcher) open() (err error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	if w.kq, err = unix.Kqueue(); err != nil {
+		return fmt.Errorf("kqueue: %w", err)
+	}
+	unix.CloseOnExec(w.kq)
+	if err := unix.Pipe(w.stop[:]); err != nil {
+		_ = unix.Close(w.kq)
+		return fmt.Errorf("kqueue: pipe: %w", err)
+	}
+	unix.CloseOnExec(w.stop[0])
+	unix.CloseOnExec(w.stop[1])
+	return nil
 }
 
 func (w *Watcher) closeAll() {
@@ -92,8 +103,8 @@ func (x *Watch) Listen(on bool) error {
 	w := x.watcher
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.shut {
-		return os.ErrClosed
+	if w.shut || w.watches[x.id] != x {
+		return os.ErrClosed // Its descriptor may be that of another file by now.
 	}
 	notes := uint32(changed)
 	if on {
@@ -123,6 +134,7 @@ func (w *Watcher) Close() error {
 	w.mu.Lock()
 	w.shut = true
 	w.mu.Unlock()
+	_, _ = unix.Write(w.stop[1], []byte{0}) // The close tells nothing if another process has the pipe too.
 	_ = unix.Close(w.stop[1])
 	w.stop[1] = -1
 	<-w.done
