@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"time"
 
 	"golang.org/x/sys/windows"
 )
@@ -30,14 +31,27 @@ func create(path string, _ fs.FileMode) (*File, error) {
 	return opened(path, windows.GENERIC_READ|windows.GENERIC_WRITE, share, windows.CREATE_NEW, 0)
 }
 
+// denials is how often access must be denied for that to be told: it is also what
+// CreateFile says of a file that is being deleted, which is soon over.
+const denials = 10
+
 func opened(path string, access, share, disposition, flags uint32) (*File, error) {
 	name, err := windows.UTF16PtrFromString(path)
 	if err != nil {
 		return nil, err
 	}
-	// A reparse point is opened itself, and refused, and not what it points to.
-	h, err := windows.CreateFile(name, access, share, nil, disposition,
-		windows.FILE_ATTRIBUTE_NORMAL|windows.FILE_FLAG_OPEN_REPARSE_POINT|flags, 0)
+	var h windows.Handle
+	for try := range denials {
+		if try > 0 {
+			time.Sleep(time.Millisecond)
+		}
+		// A reparse point is opened itself, and refused, and not what it points to.
+		h, err = windows.CreateFile(name, access, share, nil, disposition,
+			windows.FILE_ATTRIBUTE_NORMAL|windows.FILE_FLAG_OPEN_REPARSE_POINT|flags, 0)
+		if !errors.Is(err, windows.ERROR_ACCESS_DENIED) {
+			break
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
