@@ -34,6 +34,7 @@ type node struct {
 	pending  []*call     // in the order in which they came
 	hurry    *time.Timer // set while some are, and none of the pipelines is about to take them
 	closed   bool
+	retired  bool
 	idle     chan struct{} // to a goroutine that rests; closed with the node
 	resting  int
 	wg       sync.WaitGroup
@@ -169,7 +170,7 @@ var errNoneBack = errors.New("no answer to any of the requests before it")
 func (n *node) take() {
 	n.flights++
 	n.boarding = true
-	if !n.closed {
+	if !n.closed && !n.retired {
 		select {
 		case n.idle <- struct{}{}:
 			n.resting--
@@ -217,7 +218,7 @@ func (n *node) fly() {
 			n.wake(patience)
 		}
 		n.flights--
-		over := n.closed || n.resting == fewFlights
+		over := n.closed || n.retired || n.resting == fewFlights
 		if !over {
 			n.resting++
 		}
@@ -243,13 +244,30 @@ func (n *node) sendApart(batch []*call) {
 	}
 }
 
+// retire has the goroutines of the node end whenever nothing is pending.
+func (n *node) retire() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.closed && !n.retired {
+		n.retired = true
+		close(n.idle)
+	}
+}
+
+// idles reports whether nothing is under way.
+func (n *node) idles() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.flights == 0 && len(n.pending) == 0
+}
+
 // close has the goroutines of the node end when nothing is pending any more.
 func (n *node) close() {
 	n.mu.Lock()
-	if !n.closed {
-		n.closed = true
+	if !n.closed && !n.retired {
 		close(n.idle)
 	}
+	n.closed = true
 	if n.hurry != nil && len(n.pending) == 0 {
 		n.hurry.Stop()
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	goredis "github.com/redis/go-redis/v9"
 )
 
 // full returns a node of which no more pipelines may be sent, with so many calls
@@ -60,4 +62,39 @@ func TestWhatWasNotSentIsNotOpen(t *testing.T) {
 	if open(errNoneBack) || !open(errors.New("the connection was closed")) {
 		t.Error("it is not told apart from what got no answer")
 	}
+}
+
+// What a cluster has no master for any more is forgotten, with its goroutines; who
+// has got it just before may still send by it, and Close waits for that.
+func TestNodesOfFormerMasters(t *testing.T) {
+	client, _ := down(t)
+	master, former := goredis.NewClient(client.Options()), client
+	defer master.Close()
+	s, err := newServers(former, &Options{Timeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.node(master)
+	n, fresh := s.node(former)
+	if fresh {
+		t.Error("a node is new twice")
+	}
+	ask := func() {
+		c := &call{args: []any{"ping"}, done: make(chan struct{})}
+		n.send(c)
+		<-c.done
+	}
+	ask()
+	s.retire(map[*goredis.Client]bool{master: true})
+	n.wg.Wait() // None rests.
+	if len(s.nodes) != 1 || s.nodes[master] == nil || len(s.former) != 1 {
+		t.Errorf("%d nodes and %d former ones, want one each", len(s.nodes), len(s.former))
+	}
+	ask()
+	n.wg.Wait()
+	s.retire(map[*goredis.Client]bool{master: true})
+	if len(s.former) != 0 {
+		t.Error("a former one that has nothing to do is kept")
+	}
+	s.close()
 }

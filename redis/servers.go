@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ type servers struct {
 
 	mu     sync.Mutex
 	nodes  map[*goredis.Client]*node
+	former []*node // of servers that are no masters any more
 	closed bool
 	wg     sync.WaitGroup
 }
@@ -48,20 +50,52 @@ func newServers(client goredis.UniversalClient, opts *Options) (*servers, error)
 	return s, nil
 }
 
-// node returns the one that sends to client.
-func (s *servers) node(client *goredis.Client) *node {
+// node returns the one that sends to client, and whether it is new.
+func (s *servers) node(client *goredis.Client) (n *node, fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := s.nodes[client]
+	n = s.nodes[client]
 	if n == nil {
-		n = newNode(client, s.opts, s.silence())
+		n, fresh = newNode(client, s.opts, s.silence()), true
 		n.closed = s.closed
 		if s.cluster != nil {
 			n.astray = s.redirect
 		}
 		s.nodes[client] = n
 	}
-	return n
+	return n, fresh
+}
+
+// survey retires the nodes of servers that are no masters any more. It is called
+// when there is a new one: a cluster that goes on changing its masters would have
+// them all kept.
+func (s *servers) survey(ctx context.Context) {
+	var mu sync.Mutex
+	masters := make(map[*goredis.Client]bool)
+	err := s.cluster.ForEachMaster(ctx, func(_ context.Context, c *goredis.Client) error {
+		mu.Lock()
+		defer mu.Unlock()
+		masters[c] = true
+		return nil
+	})
+	if err == nil {
+		s.retire(masters)
+	}
+}
+
+// retire forgets the nodes of all but these. Who has got one just before may still
+// send by it.
+func (s *servers) retire(but map[*goredis.Client]bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.former = slices.DeleteFunc(s.former, (*node).idles)
+	for client, n := range s.nodes {
+		if !but[client] {
+			delete(s.nodes, client)
+			n.retire()
+			s.former = append(s.former, n)
+		}
+	}
 }
 
 // only returns the one node that there is, if there is one.
@@ -70,7 +104,8 @@ func (s *servers) only() *node {
 		return nil
 	}
 	client, _ := s.universal.(*goredis.Client)
-	return s.node(client)
+	n, _ := s.node(client)
+	return n
 }
 
 // silence returns after which time the driver gives a silent server up; 0: when the
@@ -148,7 +183,7 @@ func (s *servers) route(calls []*call, send func(*node, ...*call)) {
 	s.wg.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), s.opts.Timeout)
 		defer cancel()
-		byNode := make(map[*node][]*call)
+		byNode, news := make(map[*node][]*call), false
 		for _, c := range calls {
 			client, err := s.cluster.MasterForKey(ctx, c.route())
 			if err != nil {
@@ -156,11 +191,15 @@ func (s *servers) route(calls []*call, send func(*node, ...*call)) {
 				c.finish(time.Now())
 				continue
 			}
-			n := s.node(client)
+			n, fresh := s.node(client)
+			news = news || fresh
 			byNode[n] = append(byNode[n], c)
 		}
 		for n, calls := range byNode {
 			send(n, calls...)
+		}
+		if news {
+			s.survey(ctx)
 		}
 	})
 	s.mu.Unlock()
@@ -233,7 +272,7 @@ func torn(err error) bool { return err != nil && strings.Contains(err.Error(), "
 func (s *servers) close() {
 	s.mu.Lock()
 	s.closed = true
-	nodes := make([]*node, 0, len(s.nodes))
+	nodes := slices.Clone(s.former)
 	for _, n := range s.nodes {
 		nodes = append(nodes, n)
 	}
