@@ -34,6 +34,10 @@
 // is served first. Between processes nobody is passed by one who comes later than
 // the process that is next, so nobody starves; those behind it have no order.
 //
+// So a waiting writer keeps later readers of other processes out once it is next. If
+// a reader of another process was next and gets in, more may follow it until the
+// writer has looked again: where waiters poll, up to [Options.PollInterval].
+//
 // # Files
 //
 // Files are made when they are needed, with a readable name, and stay: see

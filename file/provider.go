@@ -92,7 +92,9 @@ func (p *Provider) NewLock(name string) core.Lock {
 	return p.engine.NewLock(name, &claimer{turnstile{p, o, false}})
 }
 
-// NewRWLock implements core.RWLockProvider.
+// NewRWLock implements core.RWLockProvider. A waiting writer keeps later readers of its
+// process out at once, and those of others as soon as it is the next of all processes;
+// see the package documentation.
 func (p *Provider) NewRWLock(name string) core.RWLock {
 	o := newObject(core.KindRWLock, name)
 	return p.engine.NewRWLock(name, &claimer{turnstile{p, o, true}}, &claimer{turnstile{p, o, false}})

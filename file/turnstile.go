@@ -20,6 +20,13 @@ import (
 // the gate; among those who wait for the gate the order is that in which they
 // happen to try.
 //
+// Between two who have the gate the flag is not set. Whoever comes just then gets in
+// if the object is free for it, before those who stand before the gate have looked:
+// so do readers behind a reader that was at the gate, though a writer stands before it.
+// They pass that writer until it has tried again and set the flag, which takes as long
+// as to be told of the unlock or, where waiters poll, up to Options.PollInterval; after
+// that none does.
+//
 // The flag only saves newcomers the look at the gate. If the one who set it has
 // died the gate is free; the newcomer who finds that clears the flag.
 type turnstile struct {
@@ -67,7 +74,8 @@ func (t *turnstile) approach(main *lockfile, as standing) error {
 
 // wait waits for the object: for the gate first, then for the object itself. busy is
 // told when it has a place: it stands before the gate, or has it and has set the
-// flag. Whoever comes after that is told does not pass it.
+// flag. In the second case whoever comes after that is told does not pass it; in the
+// first, see [turnstile].
 func (t *turnstile) wait(ctx context.Context, c taker, busy func(error)) (driver.Claim, error) {
 	got, err := c.take(ctx, newcomer, nil)
 	if !errors.Is(err, core.ErrNotAcquired) {
