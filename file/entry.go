@@ -43,7 +43,9 @@ func (lf *lockfile) clearShared() {
 		return
 	}
 	for i := 1; i < entries; i++ {
-		lf.page.Store(entryAt(i)+entryLive, 0)
+		if lf.page.Load(entryAt(i)+entryLive) != 0 { // To store is a write each, where the page is not mapped.
+			lf.page.Store(entryAt(i)+entryLive, 0)
+		}
 	}
 	lf.page.Store(atListed, 0)
 }

@@ -8,11 +8,13 @@
 package page
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"unsafe"
 )
@@ -28,9 +30,12 @@ var ErrFault = errors.New("the first page of the lock file cannot be accessed")
 type Page struct {
 	mem []byte // the mapping, or a copy of the page
 
-	file   file // nil: mem is a mapping
-	lo, hi int  // what was written to the copy
+	file    file     // nil: mem is a mapping
+	written []extent // what was written to the copy, in order of place
 }
+
+// An extent is a part of the page: from lo to before hi.
+type extent struct{ lo, hi int }
 
 type file interface {
 	io.ReaderAt
@@ -81,17 +86,19 @@ func (p *Page) fault(cause any) error {
 	return ErrFault
 }
 
-// doCopy reads the page, lets it be used, and writes back what has changed.
+// doCopy reads the page, lets it be used, and writes back what was written to it and
+// nothing in between, which others may have written meanwhile. Whoever dies at it may
+// have written some of it, as with a mapping.
 func (p *Page) doCopy(use func()) error {
 	n, err := p.file.ReadAt(p.mem, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("%w: %w", ErrFault, err)
 	}
 	clear(p.mem[n:])
-	p.lo, p.hi = Size, 0
+	p.written = p.written[:0]
 	use()
-	if p.lo < p.hi {
-		if _, err := p.file.WriteAt(p.mem[p.lo:p.hi], int64(p.lo)); err != nil {
+	for _, x := range p.written {
+		if _, err := p.file.WriteAt(p.mem[x.lo:x.hi], int64(x.lo)); err != nil {
 			return fmt.Errorf("%w: %w", ErrFault, err)
 		}
 	}
@@ -126,9 +133,17 @@ func (p *Page) Write(off int, b []byte) { p.wrote(off, copy(p.mem[off:], b)) }
 func (p *Page) Read(off int, b []byte) { copy(b, p.mem[off:]) }
 
 func (p *Page) wrote(off, n int) {
-	if p.file != nil {
-		p.lo, p.hi = min(p.lo, off), max(p.hi, off+n)
+	if p.file == nil {
+		return
 	}
+	// Extents that touch become one.
+	x := extent{off, off + n}
+	from, _ := slices.BinarySearchFunc(p.written, x.lo, func(w extent, lo int) int { return cmp.Compare(w.hi, lo) })
+	to := from
+	for ; to < len(p.written) && p.written[to].lo <= x.hi; to++ {
+		x.lo, x.hi = min(x.lo, p.written[to].lo), max(x.hi, p.written[to].hi)
+	}
+	p.written = slices.Replace(p.written, from, to, x)
 }
 
 // Words returns the words of b, a page as it is in a file.

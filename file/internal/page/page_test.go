@@ -1,6 +1,7 @@
 package page
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -50,22 +51,35 @@ func TestPageIsShared(t *testing.T) {
 	}
 }
 
-// A copy writes back no more than it has changed.
+// A copy writes back what was written to it, and nothing before, between and after.
 func TestCopyLeavesTheRest(t *testing.T) {
 	f, p := open(t, filepath.Join(t.TempDir(), "x"))
 	c := Copy(f)
-	err := c.Do(func() {
-		if _, err := f.WriteAt([]byte{7}, 0); err != nil {
-			t.Error(err)
+	var want [512]byte
+	for round := range 2 {
+		err := c.Do(func() {
+			for i := range want { // What others write meanwhile.
+				want[i] = byte(7 + round)
+			}
+			if _, err := f.WriteAt(want[:], 0); err != nil {
+				t.Error(err)
+			}
+			for i, at := range []extent{{128, 136}, {256, 264}, {144, 152}, {136, 144}, {300, 301}, {262, 290}, {120, 130}, {296, 310}, {480, 488}, {250, 320}} {
+				if round == 1 && i%2 == 0 {
+					continue
+				}
+				b := bytes.Repeat([]byte{byte(100 + i)}, at.hi-at.lo)
+				c.Write(at.lo, b)
+				copy(want[at.lo:], b)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		c.Store(128, 1)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var b [1]byte
-	if err := p.Do(func() { p.Read(0, b[:]) }); err != nil || b[0] != 7 {
-		t.Errorf("byte 0 is %d, %v; the copy has overwritten it", b[0], err)
+		var got [len(want)]byte
+		if err := p.Do(func() { p.Read(0, got[:]) }); err != nil || got != want {
+			t.Errorf("round %d: the page is\n%d, %v; want\n%d", round, got, err, want)
+		}
 	}
 }
 
