@@ -94,6 +94,9 @@ func inOrder(locks []Lock) ([]Lock, error) {
 //
 // Its Token is 0: tokens of different names cannot be compared, so a resource
 // must be shown the token of the lock that guards it, found among Handles.
+//
+// Release releases one member after the other. If its ctx is done beforehand, it
+// takes as long as the backends need, within one release timeout for each member.
 type Composite interface {
 	Handle
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -232,6 +233,70 @@ func TestReleaseOfSeveralGoesOnAfterAFailure(t *testing.T) {
 			t.Errorf("%s is held: its release was left out", name)
 		}
 	}
+}
+
+// Whoever releases several waits for as long as its own context says, although each
+// member that comes after the end of the first one's takes its full timeout.
+func TestReleaseOfSeveralReturnsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := open(t, nil)
+		h, err := core.AcquireAll(t.Context(), mute{p.NewLock("a")}, mute{p.NewLock("b")}, mute{p.NewLock("c")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lose(t, p, "a")
+		<-h.Done()
+		start := time.Now()
+		var callers sync.WaitGroup
+		release := func(ctx context.Context, after time.Duration, want error) {
+			callers.Go(func() {
+				err := h.Release(ctx)
+				if took := time.Since(start); took != after || !errors.Is(err, want) || !errors.Is(err, core.ErrLost) {
+					t.Errorf("Release returned %v after %v; want %v, and ErrLost, after %v", err, took, want, after)
+				}
+			})
+			synctest.Wait()
+		}
+		first, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		second, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		release(first, time.Second, context.DeadlineExceeded)
+		release(second, 10*time.Millisecond, context.DeadlineExceeded)
+		release(over, time.Second+2*muteFor, context.DeadlineExceeded)
+		release(context.Background(), time.Second+2*muteFor, context.DeadlineExceeded)
+		callers.Wait()
+		for _, name := range []string{"a", "b", "c"} {
+			if !isFree(t, p.NewLock(name)) {
+				t.Errorf("%s is held after the release", name)
+			}
+		}
+	})
+}
+
+// A mute lock is one whose backend does not answer a release, which then takes what
+// a provider's does.
+type mute struct{ core.Lock }
+
+const muteFor = 5 * time.Second
+
+func (l mute) Acquire(ctx context.Context) (core.Handle, error) {
+	h, err := l.Lock.Acquire(ctx)
+	return muteHandle{h}, err
+}
+
+type muteHandle struct{ core.Handle }
+
+func (h muteHandle) Release(ctx context.Context) error {
+	if ctx.Err() != nil {
+		ctx = context.WithoutCancel(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, muteFor)
+	defer cancel()
+	<-ctx.Done()
+	return errors.Join(ctx.Err(), h.Handle.Release(ctx))
 }
 
 // ctx bounds the whole wait: what the first lock took is not there for the next.

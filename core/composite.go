@@ -82,18 +82,38 @@ func (c *composite) end(err error) error {
 }
 
 // Release releases the members in reverse order, all of them even if one fails.
+// When ctx ends it returns, and the rest goes on in the background. What waits for
+// that is Close of the members' providers: it ends each hold, after which Release
+// of that member returns.
 func (c *composite) Release(ctx context.Context) error {
 	c.release.Do(func() {
-		defer close(c.freed)
 		if c.Err() == nil {
 			_ = c.end(ErrReleased)
 		}
-		var errs []error
-		for _, h := range slices.Backward(c.handles) {
-			errs = append(errs, h.Release(ctx))
-		}
-		c.result = errors.Join(errs...)
+		go c.releaseMembers(ctx)
 	})
-	<-c.freed
-	return c.result
+	if ctx.Err() != nil {
+		ctx = context.WithoutCancel(ctx) // Each member is bounded by itself.
+	}
+	select {
+	case <-c.freed:
+		return c.result
+	case <-ctx.Done():
+	}
+	var lost error
+	if err := c.Err(); errors.Is(err, ErrLost) {
+		lost = err
+	}
+	return errors.Join(lost, &Error{Op: "release", Name: c.name, Err: ctx.Err()})
+}
+
+// releaseMembers is the release, which has its result then. ctx is that of the
+// first caller: once it has ended, each member that is left has its full timeout.
+func (c *composite) releaseMembers(ctx context.Context) {
+	defer close(c.freed)
+	var errs []error
+	for _, h := range slices.Backward(c.handles) {
+		errs = append(errs, h.Release(ctx))
+	}
+	c.result = errors.Join(errs...)
 }
