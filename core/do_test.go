@@ -38,20 +38,22 @@ func TestDoHoldsWhileFnRuns(t *testing.T) {
 }
 
 func TestDoWithoutTheLockDoesNotRunFn(t *testing.T) {
-	p := open(t, nil)
-	l := p.NewLock("a")
-	if _, err := l.Acquire(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-	defer cancel()
-	err := core.Do(ctx, l, func(context.Context) error {
-		t.Error("fn runs")
-		return nil
+	synctest.Test(t, func(t *testing.T) {
+		p := open(t, nil)
+		l := p.NewLock("a")
+		if _, err := l.Acquire(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		err := core.Do(ctx, l, func(context.Context) error {
+			t.Error("fn runs")
+			return nil
+		})
+		if !errors.Is(err, core.ErrNotAcquired) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Do returned %v", err)
+		}
 	})
-	if !errors.Is(err, core.ErrNotAcquired) || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("Do returned %v", err)
-	}
 }
 
 func TestDoReleasesOnPanic(t *testing.T) {
