@@ -53,5 +53,6 @@
 // Every error is an [*Error] around one of the sentinels below; use
 // [errors.Is]. An acquire that failed because the lock is held elsewhere
 // matches [ErrNotAcquired]; one that could not reach its backend matches
-// [ErrUnavailable] and not ErrNotAcquired, also if a deadline cut it short.
+// [ErrUnavailable] and not ErrNotAcquired, also if a deadline cut it short while
+// no answer had come.
 package core

@@ -158,7 +158,8 @@ func (a *attempt) busy(ctx context.Context, err error) {
 
 // explain turns the error on which a claim ended into that of the acquire. held
 // is what the backend had said of the holder, or nil. A wait that ended while
-// nobody was known to hold the object was a wait for the backend.
+// nobody was known to hold the object was a wait for the backend: a deadline that
+// ended it tells that the backend was too slow, a cancellation tells nothing of it.
 func (e *Engine) explain(ctx context.Context, err, held error) error {
 	switch {
 	case err == nil:
@@ -172,7 +173,10 @@ func (e *Engine) explain(ctx context.Context, err, held error) error {
 	case errors.Is(err, core.ErrNotAcquired):
 		held = err
 	}
-	if held == nil {
+	switch {
+	case held == nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return fmt.Errorf("%w: no answer in time: %w", core.ErrUnavailable, ended(ctx))
+	case held == nil:
 		return ended(ctx)
 	}
 	return fmt.Errorf("%w; gave up waiting: %w", held, ended(ctx))

@@ -114,6 +114,28 @@ func TestABackendThatIsDownIsNotAHolder(t *testing.T) {
 	})
 }
 
+// What was not answered before the deadline was not answered by a holder; and a
+// caller who leaves has not found out anything.
+func TestABackendThatDoesNotAnswerInTimeIsUnavailable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{onClaim: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
+		l := f.lock(f.engine(t, nil), "a")
+		for _, acquire := range []func(context.Context) (core.Handle, error){l.Acquire, l.TryAcquire} {
+			late, cancel := context.WithTimeout(t.Context(), time.Second)
+			_, err := acquire(late)
+			cancel()
+			if !errors.Is(err, core.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, core.ErrNotAcquired) {
+				t.Errorf("%v, want ErrUnavailable and the context's error, and not ErrNotAcquired", err)
+			}
+			left, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(time.Second, cancel)
+			if _, err = acquire(left); !errors.Is(err, context.Canceled) || errors.Is(err, core.ErrUnavailable) || errors.Is(err, core.ErrNotAcquired) {
+				t.Errorf("%v, want the context's error, and nothing of the backend", err)
+			}
+		}
+	})
+}
+
 // A wakeful claimer tells of changes.
 type wakeful struct {
 	fakeClaimer
