@@ -12,7 +12,8 @@ import (
 //
 // Locks are taken in order of name, not as passed, so callers whose sets overlap
 // cannot deadlock. (One name may stand for locks of different kinds or backends;
-// these have a fixed order too. Locks of one name, kind and backend that are of
+// these have a fixed order too, and so have the keys of a backend where several names
+// or kinds stand for one. Locks of one name, kind and backend that are of
 // several providers are taken as passed, because nothing tells which is which in
 // another process: pass them in one order everywhere, or use other names.) The same
 // lock of a provider twice, or none at all, is an error that matches [ErrInvalid].
@@ -82,7 +83,7 @@ func inOrder(locks []Lock) ([]Lock, error) {
 	for i, k := range all {
 		ordered[i] = k.lock
 		if seen[k.id] {
-			return nil, &Error{Op: "acquire all", Name: k.id.Name,
+			return nil, &Error{Op: "acquire all", Name: k.lock.Name(),
 				Err: fmt.Errorf("%w: the same lock was given twice, and would wait for itself", ErrInvalid)}
 		}
 		seen[k.id] = true

@@ -10,7 +10,7 @@ import (
 // the same object.
 type Identity struct {
 	Backend  string // "postgres", "redis", "redlock", "file", "memory"
-	Kind     Kind
+	Kind     Kind   // "" if Name is a key that several kinds or names stand for
 	Name     string
 	Provider any // tells providers of one process apart; must be comparable
 }

@@ -32,6 +32,12 @@ type waiter interface {
 
 func (l *locker) key() keys { return l.keys }
 
+// Key implements driver.Keyed, for the schemes by which a lock and a reader-writer
+// lock, or two names, have one key.
+func (l *locker) Key() (string, bool) {
+	return "key " + l.keys.data.String(), l.invalid == nil && l.provider.opts.Keys != Hashed
+}
+
 func (q *queue) acquire(ctx context.Context, l waiter, busy func(error)) (driver.Claim, error) {
 	c, err := q.try(ctx, l)
 	if err == nil || ctx.Err() != nil || !errors.Is(err, core.ErrNotAcquired) && !q.worthWaiting(err) {

@@ -34,6 +34,17 @@ type Claimer interface {
 	Claim(ctx context.Context) (Claim, error)
 }
 
+// A Keyed claimer takes an object that other names or kinds of its provider may mean
+// too.
+type Keyed interface {
+	Claimer
+
+	// Key returns what is common to all that take the object, and to nothing else
+	// of the provider: core.AcquireAll knows by it that two locks are one. ok is
+	// false if the name and the kind are that.
+	Key() (key string, ok bool)
+}
+
 // A Queuer is a Claimer whose backend can wait for the object, in order.
 type Queuer interface {
 	Claimer

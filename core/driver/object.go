@@ -34,9 +34,15 @@ func (s *side) TryAcquire(ctx context.Context) (core.Handle, error) {
 	return s.acquire(ctx, true)
 }
 
-// Identity implements core.Identified.
+// Identity implements core.Identified. That of a [Keyed] claimer is of no kind.
 func (s *side) Identity() core.Identity {
-	return core.Identity{Backend: s.engine.cfg.Backend, Kind: s.kind, Name: s.name, Provider: s.engine}
+	id := core.Identity{Backend: s.engine.cfg.Backend, Kind: s.kind, Name: s.name, Provider: s.engine}
+	if c, ok := s.claimer.(Keyed); ok {
+		if key, ok := c.Key(); ok {
+			id.Kind, id.Name = "", key
+		}
+	}
+	return id
 }
 
 func (s *side) key() queue.Key { return queue.Key{Kind: string(s.kind), Name: s.name} }
