@@ -184,8 +184,9 @@ func (p *Provider) List(ctx context.Context, prefix string) ([]core.Status, erro
 
 // Break implements core.Breaker by pg_terminate_backend: it ends the sessions
 // that hold the object, and with them everything else that they hold. The role
-// must be the holders' own, or a member of pg_signal_backend, or a superuser; if
-// not, the error matches core.ErrUnavailable and says so, and nothing was ended.
+// must be the holders' own, or a member of pg_signal_backend, and a superuser if a
+// holder is one; if not, the error matches core.ErrUnavailable and says so, and
+// nothing was ended.
 func (p *Provider) Break(ctx context.Context, kind core.Kind, name string) (int, error) {
 	if err := driver.CheckObject(kind, name); err != nil {
 		return 0, &core.Error{Op: "break", Name: name, Err: err}
@@ -211,7 +212,7 @@ func (p *Provider) Break(ctx context.Context, kind core.Kind, name string) (int,
 		list := strings.Join(pids, ",")
 		_, err = conn.Exec(ctx, fmt.Sprintf(breakSQL, list)).ReadAll()
 		if sqlState(err) == codeNoPrivilege || sqlState(err) == codeDivision {
-			return fmt.Errorf("%w: this role may not end the holder's session; grant it pg_signal_backend: %w", core.ErrUnavailable, err)
+			return fmt.Errorf("%w: this role may not end the holder's session; grant it pg_signal_backend, or be a superuser to end that of one: %w", core.ErrUnavailable, err)
 		}
 		return unlessEnded(ctx, err)
 	})
@@ -223,7 +224,11 @@ func (p *Provider) Break(ctx context.Context, kind core.Kind, name string) (int,
 
 const codeDivision = "22012"
 
-// breakSQL divides by zero if there is a session that this role may not end.
-const breakSQL = `select 1 / case when exists (select from pg_catalog.pg_stat_activity a where a.pid in (%[1]s)
-	and not pg_has_role(current_user, a.usesysid, 'MEMBER') and not pg_has_role(current_user, 'pg_signal_backend', 'MEMBER')) then 0 else 1 end;
+// breakSQL divides by zero if there is a session that this role may not end. It asks
+// what pg_terminate_backend does: https://www.postgresql.org/docs/current/functions-admin.html
+// A role that is a member without inheriting (MEMBER without USAGE) may not.
+const breakSQL = `select 1 / case when exists (select from pg_catalog.pg_stat_activity a
+	join pg_catalog.pg_roles owner on owner.oid = a.usesysid, pg_catalog.pg_roles me
+	where a.pid in (%[1]s) and me.rolname = current_user and not me.rolsuper and (owner.rolsuper
+		or not pg_has_role(me.oid, owner.oid, 'USAGE') and not pg_has_role(me.oid, 'pg_signal_backend', 'USAGE'))) then 0 else 1 end;
 select pg_terminate_backend(pid) from (select distinct unnest(array[%[1]s]) as pid) x`

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/distlock/distlock-go/core"
 	"github.com/distlock/distlock-go/core/driver"
 	"github.com/distlock/distlock-go/postgres"
@@ -94,11 +96,12 @@ func TestInspect(t *testing.T) {
 	})
 }
 
-func TestBreakNeedsTheRight(t *testing.T) {
+// openAs returns a provider of a new role with these attributes, or skips the test.
+func openAs(t *testing.T, role, attributes string) *postgres.Provider {
+	t.Helper()
 	c := admin(t)
-	role := "distlock_test_nobody"
 	_, _ = c.Exec(t.Context(), "drop role if exists "+role)
-	if _, err := c.Exec(t.Context(), "create role "+role+" login"); err != nil {
+	if _, err := c.Exec(t.Context(), "create role "+role+" login "+attributes); err != nil {
 		t.Skipf("this server's role may not make another: %v", err)
 	}
 	t.Cleanup(func() { _, _ = c.Exec(context.Background(), "drop role "+role) })
@@ -107,14 +110,19 @@ func TestBreakNeedsTheRight(t *testing.T) {
 		t.Fatal(err)
 	}
 	config.User = role
-	weak, err := postgres.New(config, nil)
+	p, err := postgres.New(config, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = weak.Close() }()
-	if _, err := weak.Inspect(t.Context(), "x"); errors.Is(err, postgres.ErrAuth) {
+	t.Cleanup(func() { _ = p.Close() })
+	if _, err := p.Inspect(t.Context(), "x"); errors.Is(err, postgres.ErrAuth) {
 		t.Skip("the server does not trust the role")
 	}
+	return p
+}
+
+func TestBreakNeedsTheRight(t *testing.T) {
+	weak := openAs(t, "distlock_test_nobody", "")
 	h, err := open(t, nil).NewLock(t.Name()).Acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -129,6 +137,59 @@ func TestBreakNeedsTheRight(t *testing.T) {
 	if err := h.Release(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+// A right that does not reach all sessions ends none. The server is not left to
+// refuse, because by then it may have ended others.
+func TestBreakIsAllOrNothing(t *testing.T) {
+	const divisionByZero = "22012" // of the check
+	for name, test := range map[string]struct {
+		attributes string
+		superuser  bool
+	}{
+		"signals, but no superusers":     {"in role pg_signal_backend", true},
+		"signals, but does not inherit":  {"noinherit in role pg_signal_backend", false},
+		"is a member, without the right": {"noinherit in role distlock_test_other", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			other := openAs(t, "distlock_test_other", "")
+			weak := openAs(t, "distlock_test_signaller", test.attributes)
+			if test.superuser {
+				other = open(t, nil)
+			}
+			var held []core.Handle
+			for _, p := range []*postgres.Provider{weak, other} {
+				h, err := core.Reader(p.NewRWLock(t.Name())).TryAcquire(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				held = append(held, h)
+			}
+			n, err := weak.Break(t.Context(), core.KindRWLock, t.Name())
+			var refused *pgconn.PgError
+			if n != 0 || !errors.Is(err, core.ErrUnavailable) || !errors.As(err, &refused) || refused.Code != divisionByZero {
+				t.Errorf("Break: %d, %v; want it to end before it has ended anything", n, err)
+			}
+			for _, h := range held {
+				if err := h.Release(t.Context()); err != nil {
+					t.Errorf("a hold ended: %v", err)
+				}
+			}
+		})
+	}
+}
+
+// A right that reaches all sessions ends them.
+func TestBreakWithTheRight(t *testing.T) {
+	weak, other := openAs(t, "distlock_test_signaller", "in role pg_signal_backend"), openAs(t, "distlock_test_other", "")
+	h, err := other.NewLock(t.Name()).Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := weak.Break(t.Context(), core.KindLock, t.Name()); n != 1 || err != nil {
+		t.Errorf("Break returned %d, %v", n, err)
+	}
+	<-h.Done()
 }
 
 func TestCheck(t *testing.T) {
