@@ -206,7 +206,7 @@ func TestOptionsAreChecked(t *testing.T) {
 	}
 	for _, o := range []postgres.Options{
 		{Namespace: "a\x00b"}, {Keys: 7}, {Keys: -1}, {MaxHolds: -1}, {HoldsPerSession: -1}, {MaxWaiters: -1},
-		{WaitSlice: time.Microsecond}, {PingInterval: -1}, {PingTimeout: time.Nanosecond}, {ServerTimeout: time.Second},
+		{WaitSlice: time.Microsecond}, {WaitSlice: 30 * 24 * time.Hour}, {PingInterval: -1}, {PingTimeout: time.Nanosecond}, {ServerTimeout: time.Second},
 		{PingInterval: 8 * time.Second}, {ServerTimeout: 6 * time.Second}, {ConnectTimeout: -1}, {IdleTimeout: -1},
 		{TokenSequence: "unqualified"}, {TokenSequence: `a."b"`},
 	} {

@@ -47,7 +47,7 @@ type Options struct {
 	// WaitSlice is the longest time for which one statement waits at the server;
 	// it is then sent again, at the end of the queue. A waiting statement holds a
 	// snapshot: it keeps VACUUM from removing dead rows and makes CREATE INDEX
-	// CONCURRENTLY wait. Default 5 s.
+	// CONCURRENTLY wait. Default 5 s, at most 20 days.
 	WaitSlice time.Duration
 
 	// PingInterval is how long a connection may be silent before it is asked
@@ -104,6 +104,9 @@ const (
 	defaultIdleTimeout     = time.Minute
 )
 
+// longestWaitSlice, and the eighth more that a slice may be, is within maxTimeout.
+const longestWaitSlice = 20 * 24 * time.Hour
+
 // withDefaults returns a copy that is complete, or an error that matches
 // core.ErrInvalid.
 func (o *Options) withDefaults(connectTimeout time.Duration) (*Options, error) {
@@ -138,8 +141,8 @@ func (o *Options) validate() error {
 		return invalid("at most %d holds, %d on a connection; both must be at least 1", o.MaxHolds, o.HoldsPerSession)
 	case o.MaxWaiters < 0:
 		return invalid("at most %d waiters; that must not be negative", o.MaxWaiters)
-	case o.WaitSlice < time.Millisecond:
-		return invalid("a wait slice of %v; it must be at least 1ms", o.WaitSlice)
+	case o.WaitSlice < time.Millisecond || o.WaitSlice > longestWaitSlice:
+		return invalid("a wait slice of %v; it must be from 1ms to %v", o.WaitSlice, longestWaitSlice)
 	case o.PingInterval < time.Millisecond || o.PingTimeout < time.Millisecond:
 		return invalid("pings every %v, answered within %v; both must be at least 1ms", o.PingInterval, o.PingTimeout)
 	case o.ServerTimeout < 2*time.Second || o.ServerTimeout > time.Hour:

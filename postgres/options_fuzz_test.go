@@ -17,6 +17,7 @@ func FuzzOptions(f *testing.F) {
 	f.Add("ns", "a.b", int64(1), int64(1), int64(8), int64(time.Millisecond), int64(time.Second), int64(time.Second), int64(3*time.Second), int64(1))
 	f.Add("ns\x00", "a", int64(-1), int64(-1), int64(-1), int64(-1), int64(-1), int64(-1), int64(-1), int64(-1))
 	f.Add("", "", int64(1), int64(1), int64(1), int64(1e6), int64(1<<62), int64(1<<62), int64(0), int64(0))
+	f.Add("", "", int64(0), int64(0), int64(0), int64(30*24*time.Hour), int64(0), int64(0), int64(0), int64(0))
 	f.Fuzz(func(t *testing.T, namespace, sequence string, holds, each, waiters, slice, interval, timeout, server, keys int64) {
 		o := &Options{
 			Namespace: namespace, TokenSequence: sequence, MaxHolds: int(holds), HoldsPerSession: int(each), MaxWaiters: int(waiters), WaitSlice: time.Duration(slice),
@@ -36,6 +37,9 @@ func FuzzOptions(f *testing.F) {
 		silence := new(big.Int).Add(big.NewInt(int64(full.PingInterval)), big.NewInt(int64(full.PingTimeout)))
 		if silence.Cmp(big.NewInt(int64(full.ServerTimeout))) >= 0 || full.PingInterval <= 0 || full.PingTimeout <= 0 {
 			t.Errorf("a client that gives up after %v + %v works with a server that frees its locks after %v", full.PingInterval, full.PingTimeout, full.ServerTimeout)
+		}
+		if longest := full.WaitSlice + full.WaitSlice/8; longest < 0 || longest.Milliseconds() > maxTimeout {
+			t.Errorf("a statement may wait for %v, which is more than the server takes", longest)
 		}
 		if full.MaxHolds < 1 || full.HoldsPerSession < 1 || full.MaxWaiters < 0 || full.WaitSlice < time.Millisecond || full.ConnectTimeout <= 0 || full.IdleTimeout <= 0 {
 			t.Errorf("%+v is taken", full)

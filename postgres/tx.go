@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -43,10 +44,10 @@ func (t sqlTx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 //
 // It waits until ctx is done. When the deadline of ctx passes, the error matches
 // context.DeadlineExceeded and core.ErrNotAcquired, and the transaction can be
-// used as before; when ctx is cancelled in another way, the driver ends the
-// connection, and the transaction with it. The lock_timeout and the
-// statement_timeout of the transaction do not bound the wait, and have their old
-// values afterwards.
+// used as before; when ctx is cancelled in another way, or its deadline was more than
+// 24 days away, the driver ends the connection, and the transaction with it. The
+// lock_timeout and the statement_timeout of the transaction do not bound the wait, and
+// have their old values afterwards.
 //
 // Any other error matches core.ErrUnavailable, core.ErrDeadlock if the server found
 // a cycle of transactions, or core.ErrInvalid if the name is not valid.
@@ -209,10 +210,15 @@ func txError(name string, err error) error {
 	return &core.Error{Op: "acquire", Name: name, Err: err}
 }
 
+// maxTimeout is the longest lock_timeout that a server takes, in milliseconds:
+// https://www.postgresql.org/docs/current/config-setting.html (integers of 32 bits)
+const maxTimeout = math.MaxInt32
+
 // txContext turns a deadline into a lock_timeout, in milliseconds, so that the
 // server ends the wait and not the driver, which would end the connection. The
 // context that it returns is cancelled with ctx, but only some time after the
-// deadline. A timeout of 0 is none.
+// deadline. A timeout of 0 is none: also for a deadline that is further away than a
+// lock_timeout can be, and that ends the connection like a cancellation.
 func txContext(ctx context.Context) (context.Context, int64, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -226,5 +232,9 @@ func txContext(ctx context.Context) (context.Context, int64, context.CancelFunc)
 			cancel()
 		}
 	})
-	return within, max(1, time.Until(deadline).Milliseconds()), func() { stop(); cancel() }
+	timeout := max(1, time.Until(deadline).Milliseconds())
+	if timeout > maxTimeout {
+		timeout = 0
+	}
+	return within, timeout, func() { stop(); cancel() }
 }

@@ -227,6 +227,25 @@ func TestTxWriterHasOneDeadline(t *testing.T) {
 	})
 }
 
+// A deadline that is further away than a lock_timeout can be is none to the server.
+func TestTxTakesAnyDeadline(t *testing.T) {
+	transactions(t, func(t *testing.T, begin func(string, string) transaction) {
+		tx := begin("0", "0")
+		defer tx.rollback()
+		const day = 24 * time.Hour
+		for _, within := range []time.Duration{20 * day, 25 * day, 100000 * day} {
+			ctx, cancel := context.WithTimeout(t.Context(), within)
+			if err := postgres.AcquireTx(ctx, tx, t.Name()); err != nil {
+				t.Fatalf("AcquireTx within %v: %v", within, err)
+			}
+			if err := postgres.AcquireWriteTx(ctx, tx, t.Name()); err != nil {
+				t.Fatalf("AcquireWriteTx within %v: %v", within, err)
+			}
+			cancel()
+		}
+	})
+}
+
 // F69: two transactions that cross are told of the deadlock.
 func TestTxDeadlock(t *testing.T) {
 	transactions(t, func(t *testing.T, begin func(string, string) transaction) {
