@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/distlock/distlock-go/core/driver"
+	"github.com/distlock/distlock-go/postgres"
 )
 
 func TestOpenMemory(t *testing.T) {
@@ -217,21 +218,24 @@ func TestNoErrorShowsAPassword(t *testing.T) {
 }
 
 // A password that is quoted in another form than it was given is scrubbed too,
-// and so is whatever a caller could unwrap.
-func TestScrubbedErrorsKeepTheirSentinelOnly(t *testing.T) {
+// and so is whatever a caller could unwrap. What a backend's sentinel says stays.
+func TestScrubbedErrorsKeepWhatTheyMatch(t *testing.T) {
 	a, err := parseAddress("leak", "//user:p%40ss%20w@host/")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, form := range []string{"p@ss w", "p%40ss%20w", "p@ss%20w", "p%40ss+w"} {
-		inner := fmt.Errorf("%w: login with %s failed: %w", ErrUnavailable, form, context.DeadlineExceeded)
+		inner := fmt.Errorf("%w: login with %s failed: %w", postgres.ErrAuth, form, context.DeadlineExceeded)
 		err := openError(a, inner)
 		for e := err; e != nil; e = errors.Unwrap(e) {
 			if strings.Contains(e.Error(), form) {
 				t.Errorf("%v shows %q", e, form)
 			}
 		}
-		if !errors.Is(err, ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrInvalid) {
+		if fields := fmt.Sprintf("%#v", errors.Unwrap(err)); strings.Contains(fields, form) {
+			t.Errorf("%s shows %q", fields, form)
+		}
+		if !errors.Is(err, postgres.ErrAuth) || !errors.Is(err, ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrInvalid) {
 			t.Errorf("%v matches other sentinels than the original", err)
 		}
 	}

@@ -1,19 +1,17 @@
 package distlock
 
 import (
-	"context"
 	"errors"
 	"net/url"
 	"slices"
 	"strings"
-
-	"github.com/distlock/distlock-go/core"
 )
 
 // scrub returns err, or, if it shows a secret of the URL, an error that does
 // not. Backends and their drivers are asked not to do so; this is the net under
-// them. The chain of the original is cut, because whoever unwraps it would print
-// the secret after all: what remains are the sentinels.
+// them. The chain of the original is cut, because whoever unwraps it, or finds a
+// part of it by errors.As, would print the secret after all: what remains is what
+// errors.Is says of it.
 func (a *address) scrub(err error) error {
 	text := err.Error()
 	for _, secret := range a.secrets() {
@@ -22,24 +20,18 @@ func (a *address) scrub(err error) error {
 	if text == err.Error() {
 		return err
 	}
-	return &scrubbedError{text: text, is: slices.DeleteFunc(sentinels(), func(s error) bool { return !errors.Is(err, s) })}
+	return &scrubbedError{text: text, is: func(target error) bool { return errors.Is(err, target) }}
 }
 
-// A scrubbedError matches what the original matched, and says what it said.
+// A scrubbedError matches what the original matched, and says what it said. It
+// keeps the original where nobody who prints its fields can find it.
 type scrubbedError struct {
 	text string
-	is   []error
+	is   func(target error) bool
 }
 
-func (e *scrubbedError) Error() string   { return e.text }
-func (e *scrubbedError) Unwrap() []error { return e.is }
-
-func sentinels() []error {
-	return []error{
-		core.ErrNotAcquired, core.ErrLost, core.ErrReleased, core.ErrClosed, core.ErrDeadlock,
-		core.ErrInvalid, core.ErrUnavailable, context.Canceled, context.DeadlineExceeded,
-	}
-}
+func (e *scrubbedError) Error() string        { return e.text }
+func (e *scrubbedError) Is(target error) bool { return e.is(target) }
 
 // secrets returns what no error may show, in the forms in which it may be
 // quoted, longest first.
