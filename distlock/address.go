@@ -109,7 +109,7 @@ func (a *address) with(query url.Values) string {
 	if a.user != nil {
 		s += a.user.String() + "@"
 	}
-	s += strings.Join(a.hosts, ",") + (&url.URL{Path: a.path}).EscapedPath()
+	s += strings.Join(a.hosts, ",") + strings.ReplaceAll((&url.URL{Path: a.path}).EscapedPath(), "@", "%40")
 	if len(query) > 0 {
 		s += "?" + query.Encode()
 	}

@@ -155,6 +155,7 @@ func TestAnAddressCanBeWrittenAgain(t *testing.T) {
 	for _, raw := range []string{
 		"postgres://user:p%40ss%2Fw%3Ard@a:1,[::1]:2/my%20db?sslmode=disable",
 		"postgres:///db?host=%2Frun%2Fpostgresql",
+		"postgres://h/a%40b?user=c%40d",
 		"redis://:secret@h/0",
 		"unix:///run/redis.sock?db=1",
 	} {

@@ -130,6 +130,23 @@ func connectError(ctx context.Context, err error) error {
 	return unavailable(err)
 }
 
+// checkURL refuses a URL in which a part of the password would be taken for the
+// database or a parameter, which errors and the server's log name. The driver and
+// libpq read the hosts up to the first "/", so an "@" behind it tells that one in the
+// password was not escaped. It does not quote it.
+func checkURL(dsn string) error {
+	_, rest, _ := strings.Cut(dsn, "://")
+	if _, behind, _ := strings.Cut(rest, "/"); isURL(dsn) && strings.Contains(behind, "@") {
+		return invalid(`there is an "@" behind the place of the hosts: in a user or a password write %%2F for "/", and elsewhere %%40 for "@"`)
+	}
+	return nil
+}
+
+// isURL reports whether the driver reads a connection string as a URL.
+func isURL(dsn string) bool {
+	return strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
+}
+
 // dsnError describes a connection string that cannot be read. The driver's
 // message may contain a part of the password if that holds a character that ends
 // the field, so it is used only where that cannot be.

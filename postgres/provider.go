@@ -57,8 +57,12 @@ func NewFromPool(pool *pgxpool.Pool, opts *Options) (*Provider, error) {
 // key=value pairs, with several hosts, target_session_attrs, sslmode, Unix
 // sockets, and the environment variables of libpq. It connects, so that a
 // mistake is reported here: the error matches core.ErrInvalid if the string or
-// an option is wrong, or core.ErrUnavailable.
+// an option is wrong, or core.ErrUnavailable. In the database and the parameters of a
+// URL an "@" must be written %40.
 func Open(ctx context.Context, dsn string, opts *Options) (*Provider, error) {
+	if err := checkURL(dsn); err != nil {
+		return nil, failed(err)
+	}
 	config, err := pgxpool.ParseConfig(dsn) // It takes a pool's parameters, too.
 	if err != nil {
 		return nil, failed(dsnError(dsn, err))
