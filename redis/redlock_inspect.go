@@ -12,11 +12,15 @@ import (
 	"time"
 
 	"github.com/distlock/distlock-go/core"
+	"github.com/distlock/distlock-go/core/driver"
 )
 
 // Inspect implements core.Inspector. It tells the holders that have a majority of
 // the votes, and everybody who waits anywhere.
 func (l *RedLock) Inspect(ctx context.Context, name string) ([]core.Status, error) {
+	if err := driver.CheckName(name); err != nil {
+		return nil, &core.Error{Op: "inspect", Name: name, Err: err}
+	}
 	all, err := l.inspect(ctx, []string{name})
 	if err != nil {
 		return nil, &core.Error{Op: "inspect", Name: name, Err: err}
@@ -268,6 +272,9 @@ func (l *RedLock) owner(ctx context.Context, inst string) core.Owner {
 // Break implements core.Breaker. It ends every vote on every server that is up. The
 // number is that of the holds: of votes that were found on a majority.
 func (l *RedLock) Break(ctx context.Context, kind core.Kind, name string) (int, error) {
+	if err := driver.CheckObject(kind, name); err != nil {
+		return 0, &core.Error{Op: "break", Name: name, Err: err}
+	}
 	var mu sync.Mutex
 	counts := make([]int, 0, len(l.peers))
 	err := l.each(ctx, func(ctx context.Context, x *peer) error {

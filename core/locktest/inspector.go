@@ -66,6 +66,20 @@ var inspectorRules = []rule{
 		},
 	},
 	{
+		name: "inspect-refuses-bad-names",
+		text: "Inspect reports a name that no lock has, as ErrInvalid.",
+		test: func(t *trial) {
+			i := t.inspector(t.open())
+			for _, name := range badNames() {
+				all, err := i.Inspect(t.Context(), name)
+				t.matches("Inspect", err, core.ErrInvalid)
+				if len(all) > 0 {
+					t.Errorf("of a name that no lock has Inspect tells %+v", all)
+				}
+			}
+		},
+	},
+	{
 		name: "break-refuses-bad-names-and-kinds",
 		text: "Break reports a name that no lock has, and a kind that there is not, as ErrInvalid, and ends nothing.",
 		test: func(t *trial) {

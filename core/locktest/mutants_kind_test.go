@@ -106,7 +106,7 @@ var kindMutants = []mutant{
 	{
 		name:   "what-cannot-be-is-free",
 		open:   func(p core.Provider) core.Provider { return lenient{p.(*memory.Provider)} },
-		caught: []string{"Inspector/break-refuses-bad-names-and-kinds"},
+		caught: []string{"Inspector/inspect-refuses-bad-names", "Inspector/break-refuses-bad-names-and-kinds"},
 	},
 	{
 		name:   "close-does-nothing",
@@ -150,6 +150,11 @@ var kindMutants = []mutant{
 
 // A lenient provider takes what cannot be for what nobody holds.
 type lenient struct{ *memory.Provider }
+
+func (l lenient) Inspect(ctx context.Context, name string) ([]core.Status, error) {
+	all, err := l.Provider.Inspect(ctx, name)
+	return all, unlessInvalid(err)
+}
 
 func (l lenient) Break(ctx context.Context, kind core.Kind, name string) (int, error) {
 	n, err := l.Provider.Break(ctx, kind, name)
