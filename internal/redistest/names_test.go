@@ -44,8 +44,17 @@ func TestManyNamesLeaveNothing(t *testing.T) {
 		return m.HeapAlloc
 	}
 	const many = 10000
-	before := use(0, many)
-	if grown := int64(use(many, many)) - int64(before); grown > many*8 {
+	// A connection that happens to be made, with its buffers, is no leak: names that
+	// leave something do so every time.
+	before, grown := use(0, many), int64(0)
+	for round := 1; round < 5; round++ {
+		after := use(round*many, many)
+		if grown = int64(after) - int64(before); grown <= many*8 {
+			break
+		}
+		before = after
+	}
+	if grown > many*8 {
 		t.Errorf("%d names that were used have left %d bytes", many, grown)
 	}
 	for _, key := range c.Keys(context.Background(), "*").Val() {
