@@ -63,11 +63,13 @@ func (o *overflowed) Wake() (<-chan struct{}, func(), error) {
 	}
 	c.subscribe(flag, l)
 	c.add(flags[0].op, flags[1].op)
-	select {
-	case <-flags[1].op.done:
-		err = errors.Join(flags[0].op.err, flags[1].op.err)
-	case <-o.ctx.Done():
-		err = o.ctx.Err()
+	for _, f := range flags { // One that is made again may have its outcome last.
+		select {
+		case <-f.op.done:
+			err = errors.Join(err, f.op.err)
+		case <-o.ctx.Done():
+			err = o.ctx.Err()
+		}
 	}
 	if err != nil {
 		stop()

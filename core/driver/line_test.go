@@ -60,7 +60,10 @@ func TestACancelThatComesWithTheTurnPassesItOn(t *testing.T) {
 		f := &fake{}
 		e := f.engine(t, nil)
 		// Now and then the waiter runs between the release and the cancel, and gets in.
-		for inTime := false; !inTime; {
+		for inTime, tries := false, 0; !inTime; tries++ {
+			if tries == 1000 {
+				t.Fatal("no cancel came in time, or none is told")
+			}
 			h := acquire(t, f.lock(e, "a"))
 			ctx, cancel := context.WithCancel(t.Context())
 			waited := make(chan error)
