@@ -12,6 +12,7 @@ contest '^BenchmarkHandover$' 300x file
 contest '^Benchmark(RoundTrip|Throughput|HandOver|Fairness)$' 1x postgres
 contest '^BenchmarkPair$' 2s redis
 contest '^BenchmarkDistinct$' 20x redis
+contest '^BenchmarkDistinctFar$' 5x redis
 contest '^BenchmarkHandOver$' 100x redis
 contest '^BenchmarkContended$' 1x redis 1
 contest '^BenchmarkUncontended$' 300x redlock

@@ -30,7 +30,7 @@ func BenchmarkPair(b *testing.B) {
 }
 
 func pair(b *testing.B, ctx context.Context, server *testenv.Redis) {
-	our, plain := open(b, server.Addr(), newOurs), open(b, server.Addr(), newBare)
+	our, plain := open(b, roomy(server.Addr()), newOurs), open(b, roomy(server.Addr()), newBare)
 	one := func(l locker) time.Duration {
 		start := time.Now()
 		unlock, err := l.lock(ctx, "pair")
@@ -102,7 +102,7 @@ func BenchmarkHandOver(b *testing.B) {
 	proxy.SetRoundTrip(roundTrip)
 	for _, peer := range lockers {
 		b.Run(peer.name, func(b *testing.B) {
-			sides := []locker{open(b, proxy.Addr(), peer.open), open(b, proxy.Addr(), peer.open)}
+			sides := []locker{open(b, roomy(proxy.Addr()), peer.open), open(b, roomy(proxy.Addr()), peer.open)}
 			ctx := context.Background()
 			unlock, err := sides[0].lock(ctx, "hand-over")
 			if err != nil {
@@ -145,12 +145,12 @@ func BenchmarkIdleWaiters(b *testing.B) {
 	for b.Loop() {
 		ctx, cancel := context.WithCancel(context.Background())
 		var wg sync.WaitGroup
-		release, err := open(b, server.Addr(), newOurs).lock(ctx, "idle")
+		release, err := open(b, roomy(server.Addr()), newOurs).lock(ctx, "idle")
 		if err != nil {
 			b.Fatal(err)
 		}
 		for range programs {
-			l := open(b, server.Addr(), newOurs)
+			l := open(b, roomy(server.Addr()), newOurs)
 			for range each {
 				wg.Go(func() { _, _ = l.lock(ctx, "idle") })
 			}

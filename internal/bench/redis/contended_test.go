@@ -53,7 +53,7 @@ func TestMain(m *testing.M) {
 
 func (p program) open() (process.Work, error) {
 	i := slices.IndexFunc(lockers, func(l peer) bool { return l.name == p.Locker })
-	l, err := lockers[i].open(p.Addr)
+	l, err := lockers[i].open(roomy(p.Addr))
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +146,7 @@ func reportContest(b *testing.B, all []caller, lasts, trip time.Duration) {
 
 // bareTrip is the median of a PING.
 func bareTrip(tb testing.TB, addr string) time.Duration {
-	c := client(addr)
+	c := roomy(addr).client()
 	defer c.Close()
 	var took []time.Duration
 	for range 200 {

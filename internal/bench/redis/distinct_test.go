@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/distlock/distlock-go/internal/faultproxy"
 	"github.com/distlock/distlock-go/internal/testenv"
 )
 
@@ -19,14 +20,29 @@ import (
 // one is not a peer but what there is to be had: the bare protocol in pipelines
 // written by hand.
 func BenchmarkDistinct(b *testing.B) {
-	const turn = 4096
 	server := testenv.NewRedis(b, testenv.RedisConfig{})
+	distinctTurns(b, server, roomy(server.Addr()))
+}
+
+// BenchmarkDistinctFar is the same at a round trip of 2 ms, where connections decide,
+// not processors: with as many as the driver makes if it is not told how many, which
+// is ten for each processor, and with one for each caller.
+func BenchmarkDistinctFar(b *testing.B) {
+	server := testenv.NewRedis(b, testenv.RedisConfig{})
+	proxy := faultproxy.New(b, server.Addr())
+	proxy.SetRoundTrip(2 * time.Millisecond)
+	b.Run("default-pool", func(b *testing.B) { distinctTurns(b, server, site{proxy.Addr(), 0}) })
+	b.Run("pool-of-64", func(b *testing.B) { distinctTurns(b, server, roomy(proxy.Addr())) })
+}
+
+func distinctTurns(b *testing.B, server *testenv.Redis, at site) {
+	const turn = 4096
 	c := server.Client()
 	defer c.Close()
 	peers := append(slices.Clone(lockers), peer{"pipelined", newPipelined})
 	opened := make([]locker, len(peers))
 	for i, peer := range peers {
-		opened[i] = open(b, server.Addr(), peer.open)
+		opened[i] = open(b, at, peer.open)
 		distinct(b, opened[i], turn)
 	}
 	type sum struct {

@@ -32,8 +32,8 @@ type asked struct {
 // pipelines is how many are out at a time: more of them are shorter.
 const pipelines = 2
 
-func newPipelined(addr string) (locker, error) {
-	p := &pipelined{c: client(addr), asked: make(chan asked, 64)}
+func newPipelined(at site) (locker, error) {
+	p := &pipelined{c: at.client(), asked: make(chan asked, 64)}
 	if err := compareAndDelete.Load(context.Background(), p.c).Err(); err != nil {
 		return nil, errors.Join(err, p.c.Close())
 	}

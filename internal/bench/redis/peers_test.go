@@ -29,8 +29,18 @@ type locker interface {
 // A peer is a library that gives lockers.
 type peer struct {
 	name string
-	open func(addr string) (locker, error)
+	open func(site) (locker, error)
 }
+
+// A site is where a locker's server is, and how many connections the driver may make
+// to it; 0 is the driver's own default.
+type site struct {
+	addr string
+	pool int
+}
+
+// roomy has room for 64 callers, as a server program would give it.
+func roomy(addr string) site { return site{addr, 64} }
 
 // lockers are the peers, each as its documentation advises it to be used.
 var lockers = []peer{
@@ -41,9 +51,9 @@ var lockers = []peer{
 }
 
 // open opens one of them for as long as a test lasts.
-func open(tb testing.TB, addr string, how func(string) (locker, error)) locker {
+func open(tb testing.TB, at site, how func(site) (locker, error)) locker {
 	tb.Helper()
-	l, err := how(addr)
+	l, err := how(at)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -51,9 +61,8 @@ func open(tb testing.TB, addr string, how func(string) (locker, error)) locker {
 	return l
 }
 
-// client has room for 64 callers, as a server program would give it.
-func client(addr string) *goredis.Client {
-	return goredis.NewClient(&goredis.Options{Addr: addr, PoolSize: 64})
+func (s site) client() *goredis.Client {
+	return goredis.NewClient(&goredis.Options{Addr: s.addr, PoolSize: s.pool})
 }
 
 type ours struct {
@@ -61,8 +70,8 @@ type ours struct {
 	c *goredis.Client
 }
 
-func newOurs(addr string) (locker, error) {
-	c := client(addr)
+func newOurs(at site) (locker, error) {
+	c := at.client()
 	p, err := redis.New(c, nil)
 	return ours{p, c}, err
 }
@@ -81,9 +90,9 @@ type rueidisLocker struct{ rueidislock.Locker }
 
 // newRueidis takes one key per lock: that is what a single server needs, and it
 // is the faster setting.
-func newRueidis(addr string) (locker, error) {
+func newRueidis(at site) (locker, error) {
 	l, err := rueidislock.NewLocker(rueidislock.LockerOption{
-		ClientOption: rueidis.ClientOption{InitAddress: []string{addr}},
+		ClientOption: rueidis.ClientOption{InitAddress: []string{at.addr}},
 		KeyMajority:  1, KeyValidity: 15 * time.Second, TryNextAfter: time.Second,
 	})
 	return rueidisLocker{l}, err
@@ -101,8 +110,8 @@ type redsyncLocker struct {
 	c *goredis.Client
 }
 
-func newRedsync(addr string) (locker, error) {
-	c := client(addr)
+func newRedsync(at site) (locker, error) {
+	c := at.client()
 	return redsyncLocker{redsync.New(redsyncredis.NewPool(c)), c}, nil
 }
 
@@ -121,8 +130,8 @@ type redislockLocker struct {
 	c *goredis.Client
 }
 
-func newRedislock(addr string) (locker, error) {
-	c := client(addr)
+func newRedislock(at site) (locker, error) {
+	c := at.client()
 	return redislockLocker{redislock.New(c), c}, nil
 }
 
@@ -144,7 +153,7 @@ type bare struct{ c *goredis.Client }
 
 var compareAndDelete = goredis.NewScript(`if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`)
 
-func newBare(addr string) (locker, error) { return bare{client(addr)}, nil }
+func newBare(at site) (locker, error) { return bare{at.client()}, nil }
 
 func (b bare) lock(ctx context.Context, name string) (func() error, error) {
 	var id [16]byte
