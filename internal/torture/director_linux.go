@@ -18,6 +18,7 @@ import (
 type director struct {
 	Config
 	place  *place
+	before Report // of the rounds before
 	arenas []*judge.Arena
 	actors []*actor
 	spares chan *process
@@ -28,8 +29,10 @@ type director struct {
 }
 
 // run lets the processes fight for a while, and reports.
-func run(ctx context.Context, p *place, cfg Config) (Report, error) {
-	d := &director{Config: cfg, place: p, report: Report{Place: p.name, Harms: map[harmKind]int{}}}
+func run(ctx context.Context, p *place, cfg Config, before Report) (Report, error) {
+	d := &director{Config: cfg, place: p, before: before, report: Report{
+		Place: p.name, Harms: map[harmKind]int{}, lease: p.lease, sessions: p.has(session),
+	}}
 	defer d.forget()
 	for _, o := range cfg.Objects {
 		a, err := o.arena(cfg.Dir)
@@ -84,6 +87,7 @@ func (d *director) direct(ctx context.Context) error {
 func (d *director) torment(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, d.For)
 	defer cancel()
+	defer func(start time.Time) { d.report.Torment = time.Since(start).Round(time.Second) }(time.Now())
 	var all sync.WaitGroup
 	errs := make([]error, 3)
 	all.Go(func() { errs[0] = every(ctx, d.KillEvery, 1, d.kill) })
@@ -143,11 +147,15 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // harm does one thing to a server or its network, and heals it.
 func (d *director) harm() error {
 	h := d.place.harms.pick()
+	err := h.do()
+	if errors.Is(err, errNobody) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", h.name, err)
+	}
 	d.mu.Lock()
 	d.report.Harms[h.harmKind]++
 	d.mu.Unlock()
-	if err := h.do(); err != nil {
-		return fmt.Errorf("%s: %w", h.name, err)
-	}
 	return nil
 }

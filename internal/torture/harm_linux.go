@@ -1,6 +1,10 @@
 package torture
 
-import "math/rand/v2"
+import (
+	"errors"
+	"math/rand/v2"
+	"slices"
+)
 
 // A harm is trouble that heals before do returns.
 type harm struct {
@@ -26,6 +30,10 @@ const (
 
 type harms []harm
 
+// errNobody is the error of a harm that found nobody to do it to, and does not
+// count.
+var errNobody = errors.New("there was nobody to harm")
+
 // pick chooses one at random.
 func (h harms) pick() harm {
 	var all int
@@ -39,4 +47,9 @@ func (h harms) pick() harm {
 		}
 	}
 	panic("unreachable")
+}
+
+// has reports whether there are harms of a class.
+func (p *place) has(class string) bool {
+	return slices.ContainsFunc(p.harms, func(h harm) bool { return h.class == class })
 }

@@ -45,7 +45,10 @@ func (p *place) postgres(ctx context.Context) error {
 			return err
 		}
 		defer c.Close(context.Background())
-		_, err = c.Exec(context.Background(), sql)
+		done, err := c.Exec(context.Background(), sql)
+		if err == nil && done.RowsAffected() == 0 {
+			err = errNobody
+		}
 		return err
 	}
 	restart := func(how testenv.Shutdown) func() error {

@@ -22,6 +22,9 @@ type Report struct {
 	Stops, StopsInside int // of processes, past the lease; that stood still inside
 	Harms              map[harmKind]int
 
+	lease    time.Duration // of the place
+	sessions bool          // Its holds rest on sessions.
+
 	Holds, Losses, Refused uint64
 	CalmHolds              uint64 // of these, after the torment
 	Woken                  uint64 // who was inside and slept for longer than the lease
@@ -58,7 +61,7 @@ const promptly = 50 * time.Millisecond
 
 // sum adds up what the judge has found.
 func (d *director) sum(r *Report) {
-	r.Rounds, r.Torment, r.Violations = 1, d.For, map[core.Kind]int{}
+	r.Rounds, r.Violations = 1, map[core.Kind]int{}
 	for i, a := range d.arenas {
 		violations, explained, open := a.Verdict()
 		r.Violations[d.Objects[i].Kind] += violations
@@ -93,6 +96,7 @@ func (d *director) sum(r *Report) {
 
 // plus adds another round.
 func (r Report) plus(o Report) Report {
+	r.lease, r.sessions = o.lease, o.sessions
 	r.Rounds += o.Rounds
 	r.Torment += o.Torment
 	r.Kills, r.KillsInside = r.Kills+o.Kills, r.KillsInside+o.KillsInside

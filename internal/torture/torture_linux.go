@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/distlock/distlock-go/core"
@@ -26,6 +27,10 @@ type Config struct {
 	KillEvery time.Duration // a process is killed, half of the time one that is inside; 0: none
 	StopEvery time.Duration // a process is stopped for longer than the lease, likewise; 0: none
 	HarmEvery time.Duration // a server or its network is harmed, or as soon as the last harm is over; 0: never
+
+	// Until ends the torment early, as soon as there was that much of it in all; if it
+	// is set, a torture that ends with less has failed.
+	Until Figures
 
 	// Found ends the torment early if it says so of what was found so far; nil: never.
 	Found func(Report) bool
@@ -67,12 +72,13 @@ func Torture(ctx context.Context, backend string, cfg Config) (all Report, err e
 		}()
 	}
 	all = Report{Place: backend, Dir: cfg.Dir}
-	for left, n := cfg.For, 0; left > 0 && all.Err() == nil; n++ {
+	enough := func() bool { return cfg.Until != (Figures{}) && len(all.Lacks(cfg.Until)) == 0 }
+	for left, n := cfg.For, 0; left > 0 && all.Err() == nil && (n == 0 || !enough()); n++ {
 		one := cfg
 		one.For = min(left, cfg.Round)
 		left -= one.For
 		one.Dir = filepath.Join(cfg.Dir, fmt.Sprint("round-", n))
-		rep, err := round(ctx, backend, one)
+		rep, err := round(ctx, backend, one, all)
 		all = all.plus(rep)
 		if err != nil {
 			return all, fmt.Errorf("round %d: %w", n, err)
@@ -83,6 +89,9 @@ func Torture(ctx context.Context, backend string, cfg Config) (all Report, err e
 		if err != nil {
 			return all, err
 		}
+	}
+	if lacks := all.Lacks(cfg.Until); len(lacks) > 0 && all.Err() == nil {
+		return all, fmt.Errorf("%v of torment were not enough for %s", cfg.For, strings.Join(lacks, ", "))
 	}
 	return all, nil
 }
@@ -99,7 +108,8 @@ func memory() (string, error) {
 	return os.MkdirTemp("", "torture")
 }
 
-func round(ctx context.Context, backend string, cfg Config) (rep Report, err error) {
+// round is one of several; before is what came of those before it.
+func round(ctx context.Context, backend string, cfg Config, before Report) (rep Report, err error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return rep, err
 	}
@@ -111,5 +121,5 @@ func round(ctx context.Context, backend string, cfg Config) (rep Report, err err
 	if len(p.harms) == 0 {
 		cfg.HarmEvery = 0
 	}
-	return run(ctx, p, cfg)
+	return run(ctx, p, cfg, before)
 }

@@ -16,7 +16,7 @@ func (d *director) watch(ctx context.Context, enough func()) {
 			seen, since = n, now
 		}
 		gap = max(gap, now.Sub(since))
-		if d.Found != nil && look%10 == 0 && d.found() {
+		if look%10 == 0 && (d.reached() || d.Found != nil && d.found()) {
 			enough()
 		}
 	}

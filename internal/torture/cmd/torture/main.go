@@ -23,10 +23,14 @@ func main() {
 	kill := flag.Duration("kill", 70*time.Millisecond, "kill a process about that often; 0: never")
 	stop := flag.Duration("stop", 500*time.Millisecond, "stop a process past the lease about that often; 0: never")
 	harm := flag.Duration("harm", 300*time.Millisecond, "harm a server about that often; 0: never")
+	var until torture.Figures
+	flag.IntVar(&until.Kills, "kills", 0, "stop after so many kills, half of them inside; -for is then the most")
+	flag.IntVar(&until.Stops, "stops", 0, "and so many stops past the lease, where there is one")
+	flag.IntVar(&until.Sessions, "sessions", 0, "and so many sessions killed, where there are any")
 	flag.Parse()
 	cfg := torture.Config{
 		For: *lasts, Round: *round, Calm: 3 * time.Second,
-		KillEvery: *kill, StopEvery: *stop, HarmEvery: *harm,
+		KillEvery: *kill, StopEvery: *stop, HarmEvery: *harm, Until: until,
 	}
 	if err := run(*backend, cfg); err != nil {
 		fmt.Fprintln(os.Stderr, "torture:", err)
