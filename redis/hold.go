@@ -80,16 +80,16 @@ func (c *claimer) granted(a *attempt, call *call, g grant) (driver.Claim, error)
 }
 
 // acknowledged returns an error if fewer replicas than the options demand have
-// what the call wrote.
+// what the call wrote, or if the server did not say how many.
 func (c *claimer) acknowledged(call *call) error {
 	want := int64(c.p.opts.ReplicaAcks)
 	if want == 0 || call.acksErr == nil && call.replicas >= want {
 		return nil
 	}
-	err := call.acksErr
-	if err == nil {
-		err = fmt.Errorf("%d of %d replicas acknowledged the lock within %v", call.replicas, want, c.p.opts.ReplicaTimeout)
+	if call.acksErr != nil {
+		return diagnose(call.acksErr)
 	}
+	err := fmt.Errorf("%d of %d replicas acknowledged the lock within %v", call.replicas, want, c.p.opts.ReplicaTimeout)
 	return &TroubleError{NoReplicas, "the lock was given back", err}
 }
 

@@ -65,19 +65,33 @@ func openURL(ctx context.Context, rawURL string, opts *Options) (*Provider, erro
 
 // greet makes sure that the server answers, and is of the kind that the client
 // takes it for.
+//
+// A client for one server may well use a cluster of which that one serves all slots,
+// and is refused all keys of others: so it asks, in one go, for keys of many slots.
 func (p *Provider) greet(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, p.opts.Timeout)
 	defer cancel()
-	key := p.opts.Prefix + ":i:" + p.inst
-	c := p.plain(key, "get", key)
-	err := p.call(ctx, c)
-	if err == nil || errors.Is(err, goredis.Nil) {
-		return nil
+	keys := 1
+	if p.servers.cluster == nil {
+		keys = 32
 	}
-	if over(ctx, err) {
-		return &TroubleError{Unreachable, "", fmt.Errorf("no answer: %w", err)}
+	var calls []*call
+	for range keys {
+		key := p.opts.Prefix + ":i:" + newInst()
+		calls = append(calls, p.plain(key, "get", key))
 	}
-	return diagnose(err)
+	p.servers.send(calls...)
+	for _, c := range calls {
+		err := c.wait(ctx)
+		switch {
+		case err == nil || errors.Is(err, goredis.Nil):
+		case over(ctx, err):
+			return &TroubleError{Unreachable, "", fmt.Errorf("no answer: %w", err)}
+		default:
+			return diagnose(err)
+		}
+	}
+	return nil
 }
 
 // client makes the client: it does not retry by itself, observes deadlines, and

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -204,69 +203,6 @@ func (s *servers) route(calls []*call, send func(*node, ...*call)) {
 	})
 	s.mu.Unlock()
 }
-
-// redirect sees to a call that a node of a cluster did not carry out because the
-// slot has moved, or is on its way: the driver knows how to follow. After any
-// other failure it makes the driver look at the cluster again.
-func (s *servers) redirect(ctx context.Context, c *call) bool {
-	_, moved := goredis.IsMovedError(c.err)
-	_, ask := goredis.IsAskError(c.err)
-	if !moved && !ask && !underWay(c.err) {
-		if !answered(c.err) || goredis.IsReadOnlyError(c.err) {
-			s.cluster.ReloadState(ctx)
-		}
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	s.wg.Go(func() {
-		if moved {
-			s.cluster.ReloadState(ctx)
-		}
-		s.follow(c)
-		c.finish(time.Now())
-	})
-	return true
-}
-
-// follow sends one call by way of the cluster client. That asks one node after
-// the other for as long as they send it elsewhere.
-func (s *servers) follow(c *call) {
-	ctx, cancel := context.WithTimeout(context.Background(), s.opts.Timeout)
-	defer cancel()
-	c.node = new(node) // Another one answers, by its own clock.
-	for {
-		c.repeated = c.repeated || torn(c.err)
-		c.err = s.cluster.Process(ctx, c.prepare(ctx, false))
-		if c.err != nil && goredis.HasErrorPrefix(c.err, "NOSCRIPT") {
-			c.err = s.cluster.Process(ctx, c.prepare(ctx, true))
-		}
-		if c.value = c.cmd.Val(); !underWay(c.err) {
-			return
-		}
-		// Some of the keys have moved and some have not: soon all will have.
-		pause := time.NewTimer(20 * time.Millisecond)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-			return
-		}
-	}
-}
-
-// underWay reports whether a call failed because the keys of its slot are being
-// moved one by one to another node.
-func underWay(err error) bool { return err != nil && (goredis.IsTryAgainError(err) || torn(err)) }
-
-// torn reports whether a script ended in its middle: when it removes a key of a
-// slot that is being moved, the server takes the key for one that has moved
-// already, and lets the script go no further. Sent once more, the script does
-// the rest, but may find that its own work has been done.
-func torn(err error) bool { return err != nil && strings.Contains(err.Error(), "non local key") }
 
 // close waits for every call that is under way. What is sent from now on is refused.
 func (s *servers) close() {

@@ -86,6 +86,7 @@ func diagnose(err error) error {
 		{goredis.HasErrorPrefix(err, "BUSY "), ScriptRuns, "a script of somebody else keeps the server; see SCRIPT KILL"},
 		{goredis.IsClusterDownError(err), ClusterDown, "some slots of the cluster are not served"},
 		{underWay(err), ClusterDown, "the slot is being moved; try again"},
+		{noCluster(err), WrongMode, "this is no cluster; use a client for one server"},
 		{errors.Is(err, errNoNode), ClusterDown, "no node of the cluster could be asked for its slots"},
 		{goredis.IsMasterDownError(err), ReadOnly, "the replica has lost its master"},
 		{goredis.IsNoReplicasError(err), NoReplicas, "min-replicas-to-write is not met"},
@@ -99,6 +100,12 @@ func diagnose(err error) error {
 		}
 	}
 	return &TroubleError{Unreachable, "", err}
+}
+
+// noCluster reports whether a client for a cluster has asked a server that is part of
+// none for its slots.
+func noCluster(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "cluster support disabled")
 }
 
 // A rightError is what a server says when a script calls a command for which the

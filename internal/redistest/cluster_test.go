@@ -6,10 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,119 +16,6 @@ import (
 	"github.com/distlock/distlock-go/internal/testenv"
 	"github.com/distlock/distlock-go/redis"
 )
-
-// Slots move from master to master while locks in them are contended and held:
-// nobody sees an error, no hold is lost, and no two hold at once.
-func TestReshardUnderLoad(t *testing.T) {
-	t.Parallel()
-	cluster := testenv.NewRedisCluster(t, testenv.RedisClusterConfig{})
-	url := "redis://" + strings.Join(cluster.Addrs(), ",") + "/?mode=cluster"
-	p, q := open(t, url, quick()), open(t, url, quick())
-	names := []string{"reshard a", "reshard b", "reshard c"}
-	kept := acquire(t, p.NewLock("reshard kept"))
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	var rounds atomic.Int64
-	for _, name := range names {
-		var inside atomic.Int64
-		var last atomic.Uint64
-		for i := range 6 {
-			l := []core.Lock{p.NewLock(name), q.NewLock(name)}[i%2]
-			wg.Go(func() {
-				for ctx.Err() == nil {
-					h, err := l.Acquire(patient(t))
-					if err != nil {
-						t.Errorf("%s: Acquire: %v", name, err)
-						return
-					}
-					if inside.Add(1) != 1 {
-						t.Errorf("%s: two hold at once", name)
-					}
-					if before := last.Swap(h.Token()); before >= h.Token() {
-						t.Errorf("%s: the token %d follows %d", name, h.Token(), before)
-					}
-					inside.Add(-1)
-					if err := h.Release(patient(t)); err != nil {
-						t.Errorf("%s: Release: %v", name, err)
-					}
-					rounds.Add(1)
-				}
-			})
-		}
-	}
-	c := admin(t, cluster.Nodes[0])
-	for range 6 {
-		for _, name := range append(names, "reshard kept") {
-			slot := c.ClusterKeySlot(context.Background(), "distlock:{"+name+"}").Val()
-			before := rounds.Load()
-			move(t, cluster, int(slot))
-			eventually(t, "locks are still taken", 10*time.Second, func() bool { return rounds.Load() > before+10 })
-		}
-	}
-	cancel()
-	wg.Wait()
-	if err := kept.Err(); err != nil {
-		t.Errorf("a hold was lost when its slot moved: %v", err)
-	}
-	release(t, kept)
-	t.Logf("%d acquisitions", rounds.Load())
-}
-
-// move moves a slot to the next master, key by key, as redis-cli does.
-func move(t testing.TB, cluster *testenv.RedisCluster, slot int) {
-	t.Helper()
-	ctx := context.Background()
-	ids := make(map[string]string) // by address
-	clients := make(map[string]*goredis.Client)
-	var owner string
-	for _, n := range cluster.Nodes {
-		c := n.Client()
-		defer c.Close()
-		clients[n.Addr()] = c
-		ids[n.Addr()] = c.ClusterMyID(ctx).Val()
-	}
-	for _, s := range clients[cluster.Nodes[0].Addr()].ClusterSlots(ctx).Val() {
-		if s.Start <= slot && slot <= s.End {
-			owner = s.Nodes[0].Addr
-		}
-	}
-	var target string
-	for i, n := range cluster.Nodes {
-		if n.Addr() == owner {
-			target = cluster.Nodes[(i+1)%len(cluster.Nodes)].Addr()
-		}
-	}
-	do := func(addr string, args ...any) {
-		t.Helper()
-		if err := clients[addr].Do(ctx, args...).Err(); err != nil {
-			t.Fatalf("%v: %v", args, err)
-		}
-	}
-	do(target, "cluster", "setslot", slot, "importing", ids[owner])
-	do(owner, "cluster", "setslot", slot, "migrating", ids[target])
-	host, port, _ := strings.Cut(target, ":")
-	if n, err := strconv.Atoi(port); err != nil || n == 0 {
-		t.Fatalf("the address %q has no port", target)
-	}
-	for {
-		keys := clients[owner].ClusterGetKeysInSlot(ctx, slot, 1).Val()
-		if len(keys) == 0 {
-			break
-		}
-		time.Sleep(5 * time.Millisecond) // Some of the keys have moved and some have not.
-		if err := clients[owner].Do(ctx, "migrate", host, port, keys[0], 0, 5000).Err(); err != nil {
-			t.Fatalf("migrate: %v", err)
-		}
-	}
-	for _, n := range []string{target, owner} {
-		do(n, "cluster", "setslot", slot, "node", ids[target])
-	}
-	for _, n := range cluster.Nodes {
-		if n.Addr() != target && n.Addr() != owner {
-			do(n.Addr(), "cluster", "setslot", slot, "node", ids[target])
-		}
-	}
-}
 
 func TestClusterDown(t *testing.T) {
 	t.Parallel()
@@ -174,13 +58,17 @@ func TestClusterDown(t *testing.T) {
 	}
 }
 
-// A client for one server, and a cluster.
+// A client for one server, and a cluster; and the reverse.
 func TestWrongMode(t *testing.T) {
 	t.Parallel()
 	cluster := testenv.NewRedisCluster(t, testenv.RedisClusterConfig{})
 	var trouble *redis.TroubleError
 	for _, n := range cluster.Nodes {
-		p, err := redis.New(n.Client(), quick())
+		_, err := redis.Open(patient(t), n.URL(), lenient())
+		is(t, err, redis.WrongMode)
+		client := n.Client()
+		defer client.Close()
+		p, err := redis.New(client, lenient())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -194,6 +82,32 @@ func TestWrongMode(t *testing.T) {
 	}
 	if trouble == nil {
 		t.Error("no node has refused a key of another node's slot")
+	}
+
+	single := start(t, testenv.RedisConfig{})
+	_, err := redis.Open(patient(t), single.URL()+"?mode=cluster", lenient())
+	is(t, err, redis.WrongMode)
+	client := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{single.Addr()}})
+	defer client.Close()
+	p, err := redis.New(client, lenient())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	_, err = p.NewLock("a").Acquire(patient(t)) // It does not wait for a cluster to come up.
+	is(t, err, redis.WrongMode)
+	_, err = p.Check(patient(t))
+	is(t, err, redis.WrongMode)
+}
+
+// A cluster of one server may be used as that server, which says so.
+func TestClusterOfOne(t *testing.T) {
+	t.Parallel()
+	cluster := testenv.NewRedisCluster(t, testenv.RedisClusterConfig{Masters: 1})
+	p := open(t, cluster.Nodes[0].URL(), lenient())
+	release(t, acquire(t, p.NewLock("a")))
+	if r, err := p.Check(patient(t)); err != nil || len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "cluster") {
+		t.Errorf("Check: %+v, %v", r, err)
 	}
 }
 
@@ -229,32 +143,4 @@ func TestSentinelFailover(t *testing.T) {
 	}
 	release(t, next)
 	release(t, acquire(t, core.Writer(p.NewRWLock("c"))))
-}
-
-func TestReplicaAcks(t *testing.T) {
-	t.Parallel()
-	master, replica := start(t, testenv.RedisConfig{}), start(t, testenv.RedisConfig{})
-	follow(t, admin(t, replica), master)
-	o := quick()
-	o.ReplicaAcks, o.ReplicaTimeout = 1, 200*time.Millisecond
-	p, q := open(t, master.URL(), o), open(t, master.URL(), o)
-	c := admin(t, master)
-	h := acquire(t, p.NewLock("a"))
-	r := admin(t, replica)
-	if holder(t, r, "a") == "" {
-		t.Error("the lock was granted, and its replica does not have it")
-	}
-	w := waiting(patient(t), q.NewLock("a"))
-	queued(t, c, "a", 1)
-	release(t, h)
-	release(t, granted(t, w))
-	if err := replica.Pause(); err != nil {
-		t.Fatal(err)
-	}
-	_, err := p.NewLock("b").Acquire(patient(t))
-	is(t, err, redis.NoReplicas)
-	eventually(t, "what was not replicated is given back", time.Second, func() bool { return holder(t, c, "b") == "" })
-	if err := replica.Continue(); err != nil {
-		t.Fatal(err)
-	}
 }

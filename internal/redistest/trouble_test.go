@@ -95,7 +95,13 @@ func follow(t testing.TB, replica *goredis.Client, master *testenv.Redis) {
 	if err := replica.SlaveOf(context.Background(), "127.0.0.1", fmt.Sprint(master.Port())).Err(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the replica follows its master", 10*time.Second, func() bool {
+	inStep(t, replica)
+}
+
+// inStep waits until a replica has all that its master had.
+func inStep(t testing.TB, replica *goredis.Client) {
+	t.Helper()
+	eventually(t, "the replica follows its master", 20*time.Second, func() bool {
 		return strings.Contains(replica.Info(context.Background(), "replication").Val(), "master_link_status:up")
 	})
 }
