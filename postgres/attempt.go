@@ -93,16 +93,44 @@ func (l *locker) claim(s *session, lazy bool) *claim {
 }
 
 // unknown waits for the outcome of an attempt that nobody waits for any more, and
-// gives up what it was granted.
+// gives up what it was granted. The time that a give-back has is over sooner than an
+// answer must be there, and nobody else would release the grant that comes later: so
+// this goes by that time only once the provider is being closed, which ends the
+// session and the grant with it.
 func (c *claim) unknown(ctx context.Context) error {
 	o := &c.op
-	if err := o.wait(ctx); err != nil {
+	if err := c.session.pool.outlast(ctx, o.done); err != nil {
 		return err
 	}
 	if granted := o.err == nil && o.reply == replyTaken; granted {
-		return c.Release(ctx)
+		return c.giveUp(ctx)
 	}
 	return nil
+}
+
+// giveUp is Release for what nobody holds: if ctx has ended it goes on like unknown.
+func (c *claim) giveUp(ctx context.Context) error {
+	c.give(ctx)
+	if err := c.session.pool.outlast(ctx, c.op.done); err != nil {
+		return err
+	}
+	return c.outcome()
+}
+
+// outlast waits for done, which is closed at the latest when a session ends. While
+// the provider is being closed it returns ctx.Err() if ctx ends before.
+func (p *pool) outlast(ctx context.Context, done <-chan struct{}) error {
+	select {
+	case <-done:
+		return nil
+	case <-p.closing:
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // unlessEnded returns the error of an op: ctx.Err() as it is, and what the server

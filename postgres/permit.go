@@ -99,17 +99,16 @@ type want struct {
 	unsent bool
 }
 
-// undo gives up what an attempt was granted that nobody waits for any more.
+// undo gives up what an attempt was granted that nobody waits for any more; see
+// claim.unknown.
 func (w *want) undo(ctx context.Context) error {
-	select {
-	case <-w.done:
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := w.provider.pool.outlast(ctx, w.done); err != nil {
+		return err
 	}
 	if w.claim == nil {
 		return nil
 	}
-	return w.claim.Release(ctx)
+	return w.claim.giveUp(ctx)
 }
 
 // A family is the slots of one semaphore on one session. The server would grant

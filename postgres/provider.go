@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -85,7 +86,10 @@ func newProvider(config *pgx.ConnConfig, fresh func(context.Context) (*pgx.ConnC
 	if err != nil {
 		return nil, failed(err)
 	}
-	engine, err := driver.New(driver.Config{Backend: "postgres", Observer: opts.Observer, BoundsItself: true})
+	engine, err := driver.New(driver.Config{
+		Backend: "postgres", Observer: opts.Observer, BoundsItself: true,
+		GiveBackTimeout: max(10*time.Second, 3*(opts.PingInterval+opts.PingTimeout)), // An outcome takes less.
+	})
 	if err != nil {
 		return nil, failed(err)
 	}
