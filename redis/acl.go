@@ -20,7 +20,7 @@ func ACL(prefix string, cluster bool) []string {
 		"get", "mget", "set", "del", "exists", "pexpire", "pttl", // a Lock, and who a provider is
 		"zadd", "zrem", "zcard", "zcount", "zscore", "zrank", "zrange", "zrangebyscore", // holders and queues
 		"hget", "hset", "hdel", "time",
-		"publish", "subscribe", "unsubscribe", // hand-over
+		"publish", "subscribe", "unsubscribe", "pubsub|numsub", // hand-over
 		"ping", "hello", "wait",
 	}
 	if cluster {

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -37,6 +38,8 @@ type model struct {
 	last      int64
 	listening map[string]bool // and whether it does
 	lapsed    map[string]bool // ended by their deadlines, and perhaps not removed yet
+	state     string          // the key
+	sent      []string        // to the processes: channel and message
 }
 
 func (m *model) ms() int64 { return m.now / 1000 }
@@ -74,11 +77,12 @@ func (m *model) promote() {
 			if !m.fits(f[2], limit) {
 				break
 			}
-			fence := m.draw()
 			if m.said[f[0]] && !m.listening[f[0]] {
 				delete(m.alive, f[0])
 			} else {
+				fence := m.draw()
 				m.holders[f[0]+"|"+f[1]] = &modelHolder{f[2], m.ms() + modelClaim, fence}
+				m.sent = append(m.sent, fmt.Sprintf("%s G|%s|%d|%d|%d|%s", f[0], f[1], fence, m.ms(), modelClaim, m.state))
 			}
 		}
 		m.queue = m.queue[1:]
@@ -214,6 +218,10 @@ func (m *model) extend(token string) int64 {
 func (m *model) sever() int64 {
 	m.purge()
 	n := len(m.holders)
+	for token := range m.holders {
+		inst, seq, _ := strings.Cut(token, "|")
+		m.sent = append(m.sent, inst+" L|"+seq)
+	}
 	clear(m.holders)
 	m.promote()
 	return int64(n)

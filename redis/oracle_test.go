@@ -22,6 +22,7 @@ import (
 type oracle struct {
 	client *goredis.Client
 	times  string // prefix of the keys of its clock
+	heard  *heard
 	dialect
 }
 
@@ -58,7 +59,7 @@ func newOracle(tb testing.TB) *oracle {
 		for range sub.Channel() {
 		}
 	}()
-	return &oracle{client, times, d}
+	return &oracle{client, times, listen(tb, client, d.channel), d}
 }
 
 // try runs a trial of so many steps, all of which follow from the seed.
@@ -87,7 +88,8 @@ func (o *oracle) attempt(t *testing.T, kind string, seed uint64, steps int) bool
 	}
 	tr.keys = keysSlice(o.times + "{" + kind + strconv.FormatUint(seed, 10) + "}")
 	tr.m = &model{
-		now: time.Now().UnixMicro(), lock: kind == "lock", holders: make(map[string]*modelHolder),
+		state: tr.keys[stateKey],
+		now:   time.Now().UnixMicro(), lock: kind == "lock", holders: make(map[string]*modelHolder),
 		alive: make(map[string]int64), said: make(map[string]bool), listening: map[string]bool{"a1": true, "b2": true}, lapsed: make(map[string]bool),
 	}
 	for _, inst := range oracleInsts {

@@ -61,6 +61,7 @@ func (t *trial) answer(s *script, cmd *goredis.Cmd) any {
 func (t *trial) judge() bool {
 	t.Helper()
 	sent, _ := t.pipe.Exec(context.Background()) // The error is that of one of them.
+	heard := t.heard.all(t)
 	for _, cmd := range sent {
 		if goredis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
 			return false
@@ -70,6 +71,12 @@ func (t *trial) judge() bool {
 	for _, v := range t.judged {
 		t.done = all[:v.done]
 		v.judge()
+	}
+	t.done = all
+	slices.Sort(heard)
+	slices.Sort(t.m.sent)
+	if !slices.Equal(heard, t.m.sent) {
+		t.failf("the server has published\n%s\nand the model\n%s", strings.Join(heard, "\n"), strings.Join(t.m.sent, "\n"))
 	}
 	return true
 }

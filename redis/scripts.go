@@ -31,7 +31,7 @@ type family struct {
 type dialect struct {
 	lease, claim, wait, retention int64 // ms
 	channel                       string
-	counts                        bool   // PUBLISH tells how many listen
+	counts                        bool   // PUBSUB NUMSUB tells whether a process listens
 	clock                         string // for tests: the source of the server's time
 }
 

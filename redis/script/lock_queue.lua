@@ -16,11 +16,10 @@ local function promote()
     if not record then break end
     redis.call('ZREM', KEYS[2], record)
     local inst, seq = string.match(record, '^([^|]+)|([^|]+)|')
-    if inst and live(inst) then
-      local fence = draw()
+    if inst and live(inst) and not vanished(inst) then
       redis.call('SET', KEYS[1], inst .. '|' .. seq, 'PX', @CLAIM@)
-      if tell(inst, seq, fence) then break end
-      redis.call('DEL', KEYS[1])
+      tell(inst, seq, draw())
+      break
     end
   end
   tidy()

@@ -37,18 +37,28 @@ local function enqueue(record, ticket)
   attend(inst, push == '1')
   return tonumber(place)
 end
--- Tells a waiter of its grant, and returns false if it is certain that its process
--- is dead: nobody listens, and it did when it last spoke up. Any other waiter finds
--- the grant by polling if it cannot hear of it. An error of PUBLISH (no
--- permission) must not end a script that has written.
-local function tell(inst, seq, fence)
-  local n = redis.pcall('PUBLISH', '@CHANNEL@' .. inst,
-    string.format('G|%s|%.0f|%.0f|@CLAIM@|%s', seq, fence, now, KEYS[1]))
-  if n == 0 and @TRUST@ and listens(inst) then
-    redis.call('HDEL', KEYS[4], inst)
-    return false
-  end
+-- Returns how many subscriptions to the process's channel this server has, or nil
+-- if that may not be asked.
+local function subscriptions(inst)
+  return tonumber(redis.pcall('PUBSUB', 'NUMSUB', '@CHANNEL@' .. inst)[2])
+end
+-- Reports whether it is certain that a process is dead, and then forgets it: it has
+-- no subscription, and had one when it last spoke up. That is asked before anything
+-- is published, and not seen by how many PUBLISH has reached: a grant that was
+-- published arrives wherever this server passes messages on to, such as at a process
+-- whose subscription has stayed with the old master, now a replica. So what is not
+-- granted is never told, and one who is told may rely on it.
+local function vanished(inst)
+  if not (@TRUST@ and listens(inst) and subscriptions(inst) == 0) then return false end
+  redis.call('HDEL', KEYS[4], inst)
   return true
+end
+-- Tells a waiter of its grant, which stands. Who cannot hear of it finds it by
+-- polling. An error of PUBLISH (no permission) must not end a script that has
+-- written.
+local function tell(inst, seq, fence)
+  redis.pcall('PUBLISH', '@CHANNEL@' .. inst,
+    string.format('G|%s|%.0f|%.0f|@CLAIM@|%s', seq, fence, now, KEYS[1]))
 end
 -- Nobody waits: nothing needs to be known of those who did.
 local function tidy()

@@ -55,8 +55,10 @@ local function promote()
       redis.call('ZREM', KEYS[2], record)
       local token, slot = inst .. '|' .. seq, free(limit)
       if not slot then break end
-      take(slot, token, @CLAIM@)
-      if not tell(inst, seq, slot + 1) then drop(token) end
+      if not vanished(inst) then
+        take(slot, token, @CLAIM@)
+        tell(inst, seq, slot + 1)
+      end
     else
       break
     end

@@ -18,10 +18,6 @@ local function hold(mode, token, ms)
   redis.call('ZADD', KEYS[1], now + ms, mode .. '|' .. token)
   if redis.call('PTTL', KEYS[1]) < ms + 1000 then redis.call('PEXPIRE', KEYS[1], ms + 1000) end
 end
-local function drop(mode, token)
-  redis.call('HDEL', KEYS[3], token)
-  return redis.call('ZREM', KEYS[1], mode .. '|' .. token)
-end
 local function purge()
   for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, @BOUND@)) do
     redis.call('ZREM', KEYS[1], member)
@@ -52,9 +48,11 @@ local function promote()
       redis.call('ZREM', KEYS[2], record)
     elseif fits(mode, tonumber(limit)) then
       redis.call('ZREM', KEYS[2], record)
-      local token = inst .. '|' .. seq
-      hold(mode, token, @CLAIM@)
-      if not tell(inst, seq, draw(token)) then drop(mode, token) end
+      if not vanished(inst) then
+        local token = inst .. '|' .. seq
+        hold(mode, token, @CLAIM@)
+        tell(inst, seq, draw(token))
+      end
     else
       break
     end
