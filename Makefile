@@ -74,6 +74,13 @@ fuzz: FOR ?= 10s
 fuzz: testenv ## Run the fuzz targets, each FOR a time or a number of executions, such as 1m or 1000000x (FOR=, FUZZ=)
 	@$(TESTENV) -- bash internal/fuzz/run.sh $(FOR) '$(FUZZ)'
 
+.PHONY: mutants
+mutants: ## Plant defects into the engine, one at a time, and fail if the tests do not notice one; internal/mutants/report.txt has the result (half an hour)
+	@mkdir -p $(CACHE)
+	$(GO) run ./internal/mutants/cmd/mutants -dir core -equivalent internal/mutants/equivalent.txt $(MUTANTFLAGS) \
+		./driver ./internal/backoff ./internal/lease ./internal/queue | tee $(CACHE)/mutants.txt
+	mv $(CACHE)/mutants.txt internal/mutants/report.txt
+
 .PHONY: chart
 chart: testenv ## Run the contests with peers, and draw docs/benchmarks.svg (about 10 minutes, on a quiet machine)
 	$(TESTENV) -- bash internal/bench/contests.sh | tee $(CACHE)/bench.txt

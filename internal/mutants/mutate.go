@@ -11,20 +11,25 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
 // A Mutant is a source file with one planted defect.
 type Mutant struct {
-	File   string
-	Line   int
-	What   string // the defect, as a person would say it
-	Source []byte // of the whole file
+	File    string
+	Line    int
+	What    string // the defect, as a person would say it, and the function
+	Source  []byte // of the whole file
+	Package string // as the go command names it in the module's directory, if a Search made it
 }
 
-// String returns the place and the defect. It does not change when lines above
-// are added, so that a list of exceptions stays valid: it names the function.
-func (m Mutant) String() string { return m.What }
+// Key returns the file, the function and the defect. It does not change when lines
+// above are added, so that a list of exceptions stays valid.
+func (m Mutant) Key() string { return filepath.ToSlash(m.File) + ": " + m.What }
+
+// String returns the place, the function and the defect.
+func (m Mutant) String() string { return fmt.Sprintf("%s:%d: %s", m.File, m.Line, m.What) }
 
 // Of returns every mutant of a file: each condition negated, each comparison
 // moved by one, each statement that is a call, an assignment or a send removed,

@@ -1,7 +1,11 @@
 // Mutants plants defects into the source files of packages, one at a time, and
-// reports those that no test notices, unless they are listed as equivalent.
+// reports those that no test notices, unless they are listed as equivalent: each
+// as it is found to standard error, and a table to standard output.
 //
 //	go run ./internal/mutants/cmd/mutants -dir core -equivalent list.txt ./driver ./internal/lease
+//
+// It fails, and prints no table, if the tests fail without any defect, or if the
+// list has lines that fit nothing. It works from the root of the repository.
 package main
 
 import (
@@ -11,9 +15,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/distlock/distlock-go/internal/mutants"
@@ -27,7 +29,10 @@ func main() {
 	timeout := flag.Duration("timeout", 30*time.Second, "of the tests of one package")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	survivors, err := run(ctx, *dir, *list, *only, *jobs, *timeout, flag.Args())
+	survivors, err := run(ctx, *list, &mutants.Search{
+		Dir: *dir, Packages: flag.Args(), Timeout: *timeout, Jobs: *jobs, Only: *only,
+		Survivor: func(m mutants.Mutant) { fmt.Fprintln(os.Stderr, "survived:", m) },
+	})
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
@@ -38,72 +43,20 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, dir, list, only string, jobs int, timeout time.Duration, packages []string) (int, error) {
-	equivalent, err := readList(list)
+func run(ctx context.Context, list string, s *mutants.Search) (survivors int, err error) {
+	if s.Equivalent, err = readList(list); err != nil {
+		return 0, err
+	}
+	report, err := s.Run(ctx)
 	if err != nil {
 		return 0, err
 	}
-	var all []mutants.Mutant
-	for _, p := range packages {
-		files, err := filepath.Glob(filepath.Join(dir, p, "*.go"))
-		if err != nil {
-			return 0, err
-		}
-		for _, file := range files {
-			if strings.HasSuffix(file, "_test.go") {
-				continue
-			}
-			ms, err := mutants.Of(file)
-			if err != nil {
-				return 0, err
-			}
-			all = append(all, ms...)
-		}
-	}
-
-	counts := map[mutants.Outcome]int{}
-	var mu sync.Mutex
-	var failed error
-	work := make(chan mutants.Mutant)
-	var wg sync.WaitGroup
-	for range jobs {
-		wg.Go(func() {
-			for m := range work {
-				outcome, err := mutants.Try(ctx, m, dir, packages, timeout)
-				mu.Lock()
-				if err != nil {
-					failed = err
-				}
-				counts[outcome]++
-				if outcome == mutants.Survived {
-					fmt.Printf("%s:%d: %s\n", m.File, m.Line, m)
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	excused := 0
-	for _, m := range all {
-		key := filepath.ToSlash(m.File) + ": " + m.String()
-		if only != "" && !strings.Contains(key, only) {
-			continue
-		}
-		if equivalent[key] {
-			excused++
-			continue
-		}
-		work <- m
-	}
-	close(work)
-	wg.Wait()
-	fmt.Printf("%d mutants killed, %d do not compile, %d are equivalent, %d survived\n",
-		counts[mutants.Killed], counts[mutants.Stillborn], excused, counts[mutants.Survived])
-	return counts[mutants.Survived], failed
+	return report.Survived(), report.Write(os.Stdout)
 }
 
-// readList reads the mutants that are equivalent to the program.
-func readList(file string) (map[string]bool, error) {
-	known := map[string]bool{}
+// readList reads the mutants that are equivalent to the program, with the reasons.
+func readList(file string) (map[string]string, error) {
+	known := make(map[string]string)
 	if file == "" {
 		return known, nil
 	}
@@ -118,11 +71,15 @@ func readList(file string) (map[string]bool, error) {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		mutant, reason, ok := strings.Cut(line, " # ")
-		if !ok || strings.TrimSpace(reason) == "" {
+		mutant, reason, _ := strings.Cut(line, " # ")
+		mutant, reason = strings.TrimSpace(mutant), strings.TrimSpace(reason)
+		if reason == "" {
 			return nil, fmt.Errorf("%s: %q gives no reason", file, line)
 		}
-		known[strings.TrimSpace(mutant)] = true
+		if known[mutant] != "" {
+			return nil, fmt.Errorf("%s: %q is there twice", file, mutant)
+		}
+		known[mutant] = reason
 	}
 	return known, lines.Err()
 }
