@@ -109,3 +109,50 @@ func TestUninterrupted(t *testing.T) {
 		stop2()
 	}
 }
+
+// Err costs no timer and no entry in a list, and Done is arranged for once.
+func TestBoundIsArrangedForByDoneAlone(t *testing.T) {
+	e, err := New(Config{Backend: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	for name, begin := range map[string]func() (context.Context, context.CancelFunc){
+		"by Close": func() (context.Context, context.CancelFunc) { return e.UntilClosed(context.Background()) },
+		"by time":  func() (context.Context, context.CancelFunc) { return WithTimeout(context.Background(), time.Hour) },
+	} {
+		ctx, stop := begin()
+		if err := ctx.Err(); err != nil || ctx.(*bound).full != nil {
+			t.Errorf("%s: Err is %v, and Done is arranged for: %v", name, err, ctx.(*bound).full != nil)
+		}
+		first := ctx.Done()
+		if ctx.Done() != first {
+			t.Errorf("%s: Done is arranged for by every call", name)
+		}
+		child, cancel := context.WithCancel(ctx)
+		stop()
+		<-first
+		<-child.Done()
+		if err := ctx.Err(); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: Err is %v after the end of the call", name, err)
+		}
+		cancel()
+	}
+}
+
+func TestBoundOfAClosedEngineHasEnded(t *testing.T) {
+	e, err := New(Config{Backend: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = e.Close()
+	for range 100 { // What ends it a little later may be in time now and then.
+		ctx, stop := e.UntilClosed(context.Background())
+		select {
+		case <-ctx.Done():
+		default:
+			t.Fatal("Done is open although Close has been called")
+		}
+		stop()
+	}
+}

@@ -369,3 +369,104 @@ func TestALaterReleaseIsBoundedByItsOwnContext(t *testing.T) {
 		}
 	})
 }
+
+// What a Release that was not confirmed is told: only the engine's own time limit
+// says that the backend is unavailable.
+func TestAFailedReleaseSaysWhatTheBackendSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		err := acquire(t, (&fake{onRelease: func(context.Context) error { return errDown }}).locked(t)).Release(t.Context())
+		if !errors.Is(err, errDown) || errors.Is(err, core.ErrUnavailable) {
+			t.Errorf("Release: %v, want what the backend said and nothing else", err)
+		}
+		h := acquire(t, (&fake{onRelease: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}).locked(t))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := h.Release(ctx); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, core.ErrUnavailable) {
+			t.Errorf("Release: %v, want the end of its context and nothing else", err)
+		}
+	})
+}
+
+// locked returns a lock of an engine of its own.
+func (f *fake) locked(t *testing.T) core.Lock { return f.lock(f.engine(t, nil), "a") }
+
+// A backend that bounds its calls by itself is given the caller's context.
+func TestAReleaseIsBoundedOnlyIfItMustBe(t *testing.T) {
+	for _, c := range []struct {
+		change  func(*Config)
+		bounded bool
+	}{
+		{func(*Config) {}, true},
+		{func(c *Config) { c.NeverBlocks = true }, false},
+		{func(c *Config) { c.BoundsItself = true }, false},
+	} {
+		cfg := Config{Backend: "test"}
+		c.change(&cfg)
+		e, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := e.forRelease(context.Background())
+		if _, bounded := ctx.Deadline(); bounded != c.bounded {
+			t.Errorf("NeverBlocks %v, BoundsItself %v: the release has a deadline: %v", cfg.NeverBlocks, cfg.BoundsItself, bounded)
+		}
+		stop()
+		e.Close()
+	}
+}
+
+func TestALateReleaseLeavesNothingLocked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := acquire(t, (&fake{}).locked(t)).(*handle)
+		for range 2 {
+			if err := h.Release(t.Context()); err != nil {
+				t.Errorf("Release: %v", err)
+			}
+			if !h.hold.mu.TryLock() {
+				t.Fatal("Release has returned, and the hold is locked")
+			}
+			h.hold.mu.Unlock()
+		}
+	})
+}
+
+// When a hold began is of use to an observer, and to local hand-over.
+func TestNobodyAsksWhenAHoldBegan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := acquire(t, (&fake{}).locked(t)).(*handle)
+		if h.hold.since != nil {
+			t.Error("it is noted all the same")
+		}
+	})
+}
+
+// A give-back that begins while the engine is being closed has as much time as any
+// release.
+func TestAGiveBackThatBeginsDuringCloseHasItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		f := &fake{
+			onClaim: func(context.Context) error { time.Sleep(4 * time.Second); return nil },
+			onRelease: func(context.Context) error {
+				if time.Since(start) < 8*time.Second {
+					return errDown
+				}
+				return nil
+			},
+		}
+		e := f.engine(t, nil)
+		failed := make(chan error, 1)
+		go func() {
+			_, err := f.lock(e, "a").Acquire(t.Context())
+			failed <- err
+		}()
+		synctest.Wait()
+		e.Close() // Its five seconds are over before the server takes the claim back.
+		if err := <-failed; !errors.Is(err, core.ErrClosed) {
+			t.Errorf("Acquire: %v, want ErrClosed", err)
+		}
+		if f.held("a") || time.Since(start) > 9*time.Second {
+			t.Errorf("after %v the lock is held: %v", time.Since(start), f.held("a"))
+		}
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/distlock/distlock-go/core"
@@ -102,4 +103,47 @@ func TestCloseFoldsUpTheNet(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// The bubbles that follow have a net all the same: they keep the handles that are
+// caught until a Release has stopped their cleanups.
+
+func TestAYoungHoldIsNotCaughtInALaterRound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		e := f.engine(t, nil)
+		e.net.works = true
+		first := acquire(t, f.lock(e, "first"))
+		time.Sleep(2*youth + youth/2)
+		second := acquire(t, f.lock(e, "second"))
+		for _, c := range []struct {
+			after  time.Duration
+			caught bool
+		}{{youth + youth/2, false}, {youth, true}} {
+			time.Sleep(c.after)
+			synctest.Wait()
+			e.mu.Lock()
+			older, caught := first.(*handle).hold.caught, second.(*handle).hold.caught
+			e.mu.Unlock()
+			if !older || caught != c.caught {
+				t.Errorf("%v later the old hold is caught: %v, the young one: %v", c.after, older, caught)
+			}
+		}
+		first.Release(t.Context())
+		second.Release(t.Context())
+	})
+}
+
+func TestCloseDoesNotWaitForTheNet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		e := f.engine(t, nil)
+		e.net.works = true
+		acquire(t, f.lock(e, "a")).Release(t.Context())
+		start := time.Now()
+		e.Close()
+		if took := time.Since(start); took != 0 {
+			t.Errorf("Close took %v", took)
+		}
+	})
 }

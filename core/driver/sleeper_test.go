@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/distlock/distlock-go/core"
@@ -65,4 +66,43 @@ func TestRetryEndsWithTheContextOfASleeper(t *testing.T) {
 	if !errors.Is(err, core.ErrNotAcquired) || s.sleeps.Load() != 1 {
 		t.Errorf("%v after %d sleeps, want the last answer after one", err, s.sleeps.Load())
 	}
+}
+
+// A dozer is a Sleeper that notes how long it was to sleep, and is woken by some of
+// its sleeps.
+type dozer struct {
+	slumberer
+	pauses []time.Duration
+}
+
+func (d *dozer) Sleep(_ context.Context, pause time.Duration) bool {
+	d.pauses = append(d.pauses, pause)
+	return len(d.pauses) == 6
+}
+
+// An event that a Sleeper tells of starts the backstop again, and nothing else
+// does; and the sleep is the only one between two attempts.
+func TestRetryPausesAsTheSleeperWakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, err := New(Config{Backend: "test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		d := &dozer{slumberer: slumberer{wake: make(chan struct{})}}
+		start, tries := time.Now(), 0
+		c, err := e.Retry(t.Context(), d, nil, func(ctx context.Context) (Claim, error) {
+			if tries++; tries < 8 {
+				return nil, core.ErrNotAcquired
+			}
+			return d.Claim(ctx)
+		})
+		if c == nil || err != nil || time.Since(start) != 0 {
+			t.Errorf("%v, %v after %v besides the sleeps", c, err, time.Since(start))
+		}
+		// The pauses double from 50 ms to 1 s, less up to a half.
+		if n := len(d.pauses); n != 7 || d.pauses[5] < 500*time.Millisecond || d.pauses[6] > 50*time.Millisecond {
+			t.Errorf("it was to sleep for %v; the sixth ended with an event", d.pauses)
+		}
+	})
 }
