@@ -115,52 +115,78 @@ func (r *receiver) close() {
 	}
 }
 
-// run subscribes, again and again, until close.
+// run subscribes, again and again, until close. The pauses grow for as long as no
+// subscription is confirmed, and the observer is told once that has lasted. One that
+// is not permitted is likely to stay so.
 func (r *receiver) run() {
 	defer close(r.done)
-	for {
-		sub := r.subscribe()
+	for pause := leastPause; ; {
+		sub, err := r.subscribe()
 		if sub == nil {
 			return
 		}
-		pause := r.read(sub)
+		if err == nil {
+			var confirmed bool
+			if confirmed, err = r.read(sub); confirmed {
+				pause = leastPause
+			}
+		}
 		_ = sub.Close()
 		r.mu.Lock()
+		replaced := r.sub != sub // That was told.
 		r.alive, r.sub = false, nil
+		over := r.closing
 		r.mu.Unlock()
-		_ = sleep(r.ctx, max(pause, leastPause))
+		switch {
+		case over, replaced:
+		case goredis.IsPermissionError(err):
+			r.degraded(diagnose(err))
+			pause = denyTime
+		case pause > 100*time.Millisecond:
+			r.degraded(diagnose(err))
+		}
+		_ = sleep(r.ctx, pause)
+		most := time.Second
+		if answered(err) {
+			most = denyTime / 3
+		}
+		pause = min(2*pause, most)
 	}
 }
 
 // subscribe returns a new subscription, or nil after close. The driver connects in
 // the second call, and a server that says nothing keeps it there for as long as its
 // timeouts are: nobody who asks whether messages come may have to wait for that.
-func (r *receiver) subscribe() *goredis.PubSub {
+func (r *receiver) subscribe() (*goredis.PubSub, error) {
 	r.mu.Lock()
 	if r.closing {
 		r.mu.Unlock()
-		return nil
+		return nil, nil
 	}
 	sub := r.p.servers.universal.Subscribe(r.ctx)
 	r.sub = sub
 	r.mu.Unlock()
-	_ = sub.Subscribe(r.ctx, r.p.channel(r.p.inst)) // What fails here is tried again by Receive.
-	return sub
+	return sub, sub.Subscribe(r.ctx, r.p.channel(r.p.inst))
 }
 
-// read takes in messages until the subscription must be replaced, and returns
-// how long to wait before that.
-func (r *receiver) read(sub *goredis.PubSub) time.Duration {
-	pause := leastPause
-	for {
-		// Receiving has no time limit and no context: its way to end is Close. The
-		// driver connects and subscribes again by itself after an error.
+// read takes in messages until the subscription must be replaced, and reports why,
+// and whether it was confirmed.
+//
+// After the end of a connection the driver connects and subscribes again by itself,
+// which gets one chance. It does neither after an error that the server answered,
+// and then waits for messages for ever.
+func (r *receiver) read(sub *goredis.PubSub) (confirmed bool, err error) {
+	limit := time.AfterFunc(r.p.opts.Timeout, func() { r.unconfirmed(sub) })
+	defer limit.Stop()
+	for chance := false; ; {
+		// Receiving has no time limit and no context: its way to end is Close.
 		msg, err := sub.Receive(context.Background())
 		switch msg := msg.(type) {
 		case *goredis.Subscription:
 			if msg.Kind == "subscribe" {
-				r.confirmed()
-				pause = leastPause
+				limit.Stop()
+				r.confirmed(sub)
+				confirmed, chance = true, true
 			}
 		case *goredis.Message:
 			r.message(msg.Payload)
@@ -172,26 +198,40 @@ func (r *receiver) read(sub *goredis.PubSub) time.Duration {
 		r.alive = false
 		over := r.closing || r.sub != sub
 		r.mu.Unlock()
-		switch {
-		case over:
-			return 0
-		case goredis.IsPermissionError(err):
-			r.degraded(diagnose(err))
-			return denyTime
-		case pause > 100*time.Millisecond:
-			r.degraded(diagnose(err))
+		if over || !chance || answered(err) {
+			return confirmed, err
 		}
-		if sleep(r.ctx, pause) != nil {
-			return 0
+		chance = false
+		limit.Reset(r.p.opts.Timeout)
+		if sleep(r.ctx, leastPause) != nil {
+			return confirmed, err
 		}
-		pause = min(2*pause, time.Second)
+	}
+}
+
+// unconfirmed replaces a subscription of which the server says nothing. What it was
+// asked, or its answer, is lost, and nobody else would notice.
+func (r *receiver) unconfirmed(sub *goredis.PubSub) {
+	r.mu.Lock()
+	current := r.sub == sub && !r.alive && !r.closing
+	if current {
+		r.sub = nil
+	}
+	r.mu.Unlock()
+	if current {
+		r.degraded(diagnose(errors.New("no answer to SUBSCRIBE")))
+		_ = sub.Close()
 	}
 }
 
 // confirmed takes in that messages come from now on. Those of the time before
 // are lost, so every line asks where it stands.
-func (r *receiver) confirmed() {
+func (r *receiver) confirmed(sub *goredis.PubSub) {
 	r.mu.Lock()
+	if r.sub != sub {
+		r.mu.Unlock()
+		return // It is being replaced.
+	}
 	r.alive = true
 	recovered := r.told
 	r.told = false
