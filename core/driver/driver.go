@@ -153,7 +153,9 @@ type Renewer interface {
 	// provider's lease from now, and returns one error each: nil, one that
 	// matches core.ErrLost if the claim has ended, or another one if the outcome
 	// is not known, which is tried again until the deadline. It must never
-	// re-create a claim that has ended. It returns when ctx ends, and may be
-	// called again while an earlier call is still under way.
+	// re-create a claim that has ended. It must return when ctx ends, with what
+	// it knows by then, and may be called again while an earlier call is still
+	// under way: up to four times for each server of claims that are [Placed],
+	// and as often for claims whose term is shorter than the lease.
 	Renew(ctx context.Context, claims []Claim) []error
 }

@@ -14,10 +14,12 @@ var errNoAnswer = errors.New("the backend gave no answer")
 type Entry struct {
 	holder   Holder
 	deadline Deadline
+	term     time.Duration // from which the deadline was counted
 	maxHold  time.Duration
 	end      Deadline  // by maxHold; the deadline never exceeds it
 	final    bool      // the deadline is the end: no renewal can move it
 	due      time.Time // when to send the next attempt
+	waits    bool      // it is due, and no batch may be sent now
 	lastErr  error     // why the last one failed
 	gone     bool      // the server said that the lease has ended
 	index    int       // in the heap; -1: not there
@@ -27,7 +29,7 @@ type Entry struct {
 // may overtake each other: the deadline only grows.
 func (e *Entry) prolong(sent Moment, term time.Duration) {
 	if d := sent.After(term); d.mono.After(e.deadline.mono) {
-		e.deadline = d
+		e.deadline, e.term = d, term
 		e.due = sent.mono.Add(term / 3)
 	}
 	e.lastErr = nil
@@ -44,7 +46,7 @@ func (e *Entry) limit() {
 
 // at returns when the scheduler must look at the entry.
 func (e *Entry) at() time.Time {
-	if e.final || e.deadline.mono.Before(e.due) {
+	if e.final || e.waits || e.deadline.mono.Before(e.due) {
 		return e.deadline.mono
 	}
 	return e.due

@@ -9,9 +9,6 @@ import (
 	"github.com/distlock/distlock-go/core"
 )
 
-// maxBatches bounds the renewals that are under way at once.
-const maxBatches = 4
-
 // window is how far ahead of its time a renewal may be sent so that it travels
 // with others. It is shorter than any pause between two attempts, so that the
 // next one is never taken for due when this one was just sent or has failed.
@@ -26,22 +23,21 @@ type attempt struct {
 }
 
 // renew sends one attempt for a batch and takes in the answers.
-func (s *Scheduler) renew(batch []attempt) {
+func (s *Scheduler) renew(b *batch) {
 	defer s.wg.Done()
-	batch, sent := s.standing(batch)
+	batch, sent := s.standing(b.attempts)
 	holders := make([]Holder, len(batch))
 	for i, a := range batch {
 		holders[i] = a.holder
 	}
 	var errs []error
 	if len(batch) > 0 {
-		ctx, cancel := context.WithTimeout(s.ctx, s.cfg.Term/4)
+		ctx, cancel := context.WithTimeout(s.ctx, b.limit)
 		errs = s.cfg.Renew(ctx, holders)
 		cancel()
 	}
 
 	s.mu.Lock()
-	s.batches--
 	for len(errs) < len(batch) {
 		errs = append(errs, errNoAnswer)
 	}
@@ -58,6 +54,7 @@ func (s *Scheduler) renew(batch []attempt) {
 		errs[len(answered)] = errs[i]
 		answered = append(answered, a)
 	}
+	s.end(b.group)
 	s.signal()
 	s.mu.Unlock()
 

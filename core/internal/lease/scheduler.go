@@ -18,6 +18,10 @@ type Holder interface {
 	// Renewed tells of a renewal: nil and how late after it was due it was sent,
 	// or why an attempt failed.
 	Renewed(late time.Duration, err error)
+
+	// Server tells which server has the lease now: any value that can be compared, nil
+	// if there is only one. It is called with the scheduler's mutex held.
+	Server() any
 }
 
 // Config says how a Scheduler works.
@@ -27,7 +31,7 @@ type Config struct {
 	Clock   Clock
 
 	// Renew prolongs the leases of the holders by Term, and returns an error for
-	// each.
+	// each. All have the same server. It must return when ctx ends.
 	Renew func(ctx context.Context, holders []Holder) []error
 }
 
@@ -35,9 +39,10 @@ type Config struct {
 // those whose deadline passes. A lease leaves it by Remove, by the server's word
 // that it is lost, or by its deadline; no error makes it forget one.
 //
-// A renewal that does not answer is not waited for: after an eighth of the term
-// another one is sent, and again, until the deadline. Whichever answers first
-// prolongs the lease, counted from the time before that attempt was sent.
+// A renewal that does not answer is not waited for: after an eighth of the term, or a
+// quarter of a grant that is shorter, another one is sent, and again, until the
+// deadline. Whichever answers first prolongs the lease, counted from the time before
+// that attempt was sent.
 type Scheduler struct {
 	cfg Config
 
@@ -46,8 +51,8 @@ type Scheduler struct {
 	running bool          // run is at work
 	until   time.Time     // when run looks again, unless it is woken
 	wake    chan struct{} // of capacity 1: the heap's top has changed
-	batches int           // under way
-	seen    Moment        // when run last looked at the clocks
+	groups  map[place]*group
+	seen    Moment // when run last looked at the clocks
 	wg      sync.WaitGroup
 	ctx     context.Context // ends with Close
 	stop    context.CancelFunc
@@ -57,7 +62,7 @@ type Scheduler struct {
 // one is added, and none a third of a term after the last one has left: to wake
 // it for that would cost a short hold more than all the rest.
 func NewScheduler(cfg Config) *Scheduler {
-	s := &Scheduler{cfg: cfg, wake: make(chan struct{}, 1)}
+	s := &Scheduler{cfg: cfg, wake: make(chan struct{}, 1), groups: make(map[place]*group)}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }
@@ -67,7 +72,7 @@ func NewScheduler(cfg Config) *Scheduler {
 // the holder hears so before Add returns.
 func (s *Scheduler) Add(holder Holder, from time.Time, term time.Duration) *Entry {
 	start := s.cfg.Clock.At(from)
-	e := &Entry{holder: holder, deadline: start.After(term), index: -1}
+	e := &Entry{holder: holder, deadline: start.After(term), term: term, index: -1}
 	e.due = from.Add(term / 3)
 	if term < s.cfg.Term {
 		e.due = from
@@ -87,7 +92,7 @@ func (s *Scheduler) Inherit(holder Holder, from *Entry) *Entry {
 	s.mu.Lock()
 	e := new(Entry)
 	*e = *from
-	e.holder, e.index = holder, -1
+	e.holder, e.index, e.waits = holder, -1, false
 	over := from.index < 0
 	s.removeLocked(from)
 	s.mu.Unlock()
@@ -195,8 +200,8 @@ func (s *Scheduler) run() {
 		for _, e := range lost {
 			e.holder.Lost(e.cause())
 		}
-		if len(due) > 0 {
-			go s.renew(due)
+		for _, b := range due {
+			go s.renew(b)
 		}
 		timer.Reset(next)
 		select {
@@ -208,12 +213,11 @@ func (s *Scheduler) run() {
 
 // collect takes out the leases that have ended, and picks those to be renewed
 // now. Each gets a time for its next attempt, in case this one does not answer.
-func (s *Scheduler) collect() (lost []*Entry, due []attempt) {
+func (s *Scheduler) collect() (lost []*Entry, due []*batch) {
 	now := s.cfg.Clock.Read()
 	if s.jumped(now) {
 		lost = s.heap.takePassed(now)
 	}
-	full := s.batches >= maxBatches
 	for len(s.heap) > 0 {
 		e := s.heap[0]
 		switch {
@@ -221,23 +225,18 @@ func (s *Scheduler) collect() (lost []*Entry, due []attempt) {
 			heap.Pop(&s.heap)
 			lost = append(lost, e)
 			continue
-		case e.final || e.due.After(now.mono.Add(s.window())):
+		case e.final || e.waits || e.due.After(now.mono.Add(s.window())):
 			// The first in the heap has nothing to do, so none has.
 		default:
-			late := max(0, now.mono.Sub(e.due))
-			e.due = now.mono.Add(s.cfg.Term / 8)
-			heap.Fix(&s.heap, 0)
-			if !full {
-				due = append(due, attempt{e, late})
+			if b := s.pick(e, now); b != nil {
+				due = append(due, b)
 			}
+			heap.Fix(&s.heap, 0)
 			continue
 		}
 		break
 	}
-	if len(due) > 0 {
-		s.batches++
-		s.wg.Add(1)
-	}
+	s.begin(due)
 	return lost, due
 }
 

@@ -36,6 +36,8 @@ func (h *holder) Lost(cause error) {
 
 func (h *holder) Renewed(time.Duration, error) {}
 
+func (h *holder) Server() any { return nil }
+
 // isLost waits for the loss, which must come once, and returns its cause.
 func (h *holder) isLost(t *testing.T, after time.Duration) error {
 	t.Helper()
