@@ -19,7 +19,7 @@ func forTest[T interface{ Close() error }](tb testing.TB, start func(context.Con
 	started, err := start(ctx)
 	switch {
 	case err == nil:
-	case errors.Is(err, ErrContained), errors.Is(err, ErrMissing) && os.Getenv(RequireServers) != "1":
+	case Unavailable(err):
 		tb.Skip(err)
 	default:
 		tb.Fatal(err)
@@ -30,4 +30,10 @@ func forTest[T interface{ Close() error }](tb testing.TB, start func(context.Con
 		}
 	})
 	return started
+}
+
+// Unavailable reports whether an error of a start is for a test to skip: a server that
+// cannot be in a container, or one that is not to be had and not required either.
+func Unavailable(err error) bool {
+	return errors.Is(err, ErrContained) || errors.Is(err, ErrMissing) && os.Getenv(RequireServers) != "1"
 }
