@@ -37,8 +37,9 @@ type Arena struct {
 	Stops   atomic.Uint64 // who was inside has slept for longer than its lease
 	Misled  atomic.Uint64 // of these, was then told by its handle that it holds
 	Woken   atomic.Int64  // the most nanoseconds from its waking until it was told
-	Waking  atomic.Int64  // and from when the machine let its process run
-	Latest  atomic.Int64  // the most nanoseconds until the end of a session was told
+	Waking  atomic.Int64  // of these, the most in which the machine let its process run
+	Latest  atomic.Int64  // the same until the end of a hold was told that had another cause
+	Beyond  atomic.Int64  // and the most by which that was longer than it may be
 	Excused atomic.Int64  // when a server's clock was set last: see its user
 
 	Woke [Seats]atomic.Int64 // when a seat's process was last woken that had slept past its lease

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -22,6 +23,8 @@ type director struct {
 	arenas []*judge.Arena
 	actors []*actor
 	spares chan *process
+
+	harming atomic.Bool // A server is in trouble.
 
 	mu      sync.Mutex
 	report  Report
@@ -66,12 +69,12 @@ func (d *director) direct(ctx context.Context) error {
 		err = d.calm(ctx)
 	}
 	d.report.Lag = lag()
-	d.report.Overloaded = d.report.Lag > d.place.tardy()
 	if err != nil {
 		return err
 	}
 	err = errors.Join(dismiss(), d.end())
 	d.sum(&d.report)
+	d.time(&d.report)
 	if err != nil {
 		return err
 	}
@@ -147,7 +150,9 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // harm does one thing to a server or its network, and heals it.
 func (d *director) harm() error {
 	h := d.place.harms.pick()
+	d.harming.Store(true)
 	err := h.do()
+	d.harming.Store(false)
 	if errors.Is(err, errNobody) {
 		return nil
 	}

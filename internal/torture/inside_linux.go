@@ -19,11 +19,11 @@ type stay struct {
 	h      core.Handle
 	seat   int
 	shared bool
-	calm   bool  // It began when all was well.
-	wrote  bool  // It has written to the resource.
-	ended  bool  // It was waited for until the patience was over.
-	asked  int64 // when it was asked for, by history.Now
-	told   int64 // when its handle's Done told that it has ended, after heard
+	calm   bool   // It began when all was well.
+	wrote  bool   // It has written to the resource.
+	ended  bool   // It was waited for until the patience was over.
+	asked  int64  // when it was asked for, by history.Now
+	told   moment // when its handle's Done told that it has ended, after heard
 	heard  sync.WaitGroup
 	since  int64 // when its handle last said that it holds; 0: it never has
 }
@@ -48,7 +48,7 @@ func (w *worker) inside(s *stay) {
 	held := func() bool { return w.held(s) }
 	s.heard.Go(func() {
 		<-s.h.Done()
-		s.told = history.Now()
+		s.told = w.pulse.now()
 	})
 	defer s.heard.Wait()
 	told := s.h.Done()
@@ -147,8 +147,8 @@ func (w *worker) bound() time.Duration {
 // server has the bound for it, in which the process must be awake.
 func (w *worker) held(s *stay) bool {
 	const slice = 5 * time.Millisecond
-	start := time.Now()
-	for n := w.bound() / slice; s.h.Err() == nil; n-- {
+	bound, start := w.bound(), w.pulse.now()
+	for n := bound / slice; s.h.Err() == nil; n-- {
 		if n <= 0 {
 			return true
 		}
@@ -157,7 +157,9 @@ func (w *worker) held(s *stay) bool {
 		case <-time.After(slice):
 		}
 	}
-	judge.Raise(&s.arena.Latest, int64(time.Since(start)))
+	awake := w.pulse.now().since(start)
+	judge.Raise(&s.arena.Latest, awake)
+	judge.Raise(&s.arena.Beyond, awake-int64(bound))
 	return false
 }
 
@@ -172,9 +174,9 @@ func (w *worker) woken(s *stay, woke int64) {
 		return
 	}
 	s.heard.Wait()
-	judge.Raise(&a.Woken, s.told-woke)
-	if ran := w.ran.Load(); ran > woke {
-		judge.Raise(&a.Waking, s.told-ran)
+	judge.Raise(&a.Woken, s.told.at-woke)
+	if ran := w.pulse.woken(); ran.at > woke {
+		judge.Raise(&a.Waking, s.told.since(ran))
 	}
 }
 

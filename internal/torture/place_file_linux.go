@@ -29,7 +29,7 @@ func (p *place) files() error {
 	case !errors.Is(err, unix.EPERM):
 		return err
 	}
-	p.url = "file://" + dir + "/locks"
+	p.url, p.patience = "file://"+dir+"/locks", 500*time.Millisecond
 	p.harms = append(p.harms, harm{harmKind{data, "up to ten files meddled with"}, 5, func() error {
 		for range 10 {
 			_ = meddle(dir) // Those who use the files may be in its way.

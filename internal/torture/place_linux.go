@@ -10,10 +10,16 @@ import (
 
 // A place is a backend with its servers, and what can be done to them.
 type place struct {
-	name   string
-	url    string
-	lease  time.Duration // 0: a hold lasts as long as its process, or its session
-	bound  time.Duration // see Job.Bound
+	name  string
+	url   string
+	lease time.Duration // 0: a hold lasts as long as its process, or its session
+	bound time.Duration // see Job.Bound
+
+	// patience is for how long it may be that nobody gets in while no server is in
+	// trouble: where there are leases, until that of a holder who has died is over, and
+	// the claim of a waiter who has.
+	patience time.Duration
+
 	harms  harms
 	healed func(context.Context) error             // waits until all servers serve
 	left   func(context.Context) ([]string, error) // what has been left behind

@@ -37,7 +37,7 @@ func (p *place) postgres(ctx context.Context) error {
 		return err
 	}
 	u.Host = proxy.Addr()
-	p.url, p.bound = u.String(), 500*time.Millisecond
+	p.url, p.bound, p.patience = u.String(), 500*time.Millisecond, 600*time.Millisecond
 	conn := func() (*pgx.Conn, error) { return pgx.Connect(context.Background(), srv.URL()) }
 	run := func(sql string) error {
 		c, err := conn()

@@ -15,6 +15,7 @@ import (
 
 const (
 	redisLease  = 400 * time.Millisecond
+	redisClaim  = 200 * time.Millisecond
 	redisParams = "lease=400ms&claim=200ms&wait_lease=1s&timeout=1s"
 )
 
@@ -34,6 +35,7 @@ func (p *place) redis(ctx context.Context) error {
 		return err
 	}
 	p.url, p.lease = "redis://"+proxy.Addr()+"/?"+redisParams, redisLease
+	p.patience = redisLease + redisClaim
 	p.harms = harms{
 		{harmKind{cut, "all connections"}, 3, func() error { proxy.Cut(); return nil }},
 		{harmKind{cut, "the subscriptions"}, 1, tell(srv, "CLIENT", "KILL", "TYPE", "pubsub")},
@@ -81,6 +83,7 @@ func (p *place) redlock(ctx context.Context) error {
 		addrs[i] = proxies[i].Addr()
 	}
 	p.url, p.lease = "redis://"+strings.Join(addrs, ",")+"/?mode=redlock&"+redisParams, redisLease
+	p.patience = redisLease + redisClaim
 	one := func(class, name string, often int, do func(i int) error) {
 		p.harms = append(p.harms, harm{harmKind{class, name}, often, func() error { return do(rand.IntN(len(nodes))) }})
 	}

@@ -6,22 +6,28 @@ import (
 )
 
 // watch finds the longest time in which nobody got in anywhere during the torment,
-// which ends with ctx, and calls enough when what was looked for has been found.
+// which ends with ctx, and how much of such a time no server was in trouble for; and
+// it calls enough when what was looked for has been found.
 func (d *director) watch(ctx context.Context, enough func()) {
-	var gap time.Duration
+	var gap, stuck, calm time.Duration
 	seen, since := d.holds(), time.Now()
+	last := since
 	for look := 1; sleep(ctx, 5*time.Millisecond); look++ {
 		now := time.Now()
 		if n := d.holds(); n != seen {
-			seen, since = n, now
+			seen, since, calm = n, now, 0
+		} else if !d.harming.Load() {
+			calm += now.Sub(last)
 		}
+		last = now
 		gap = max(gap, now.Sub(since))
+		stuck = max(stuck, calm)
 		if look%10 == 0 && (d.reached() || d.Found != nil && d.found()) {
 			enough()
 		}
 	}
 	d.mu.Lock()
-	d.report.Gap = gap
+	d.report.Gap, d.report.Stuck = gap, stuck
 	d.mu.Unlock()
 }
 

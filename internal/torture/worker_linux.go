@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9/logging"
@@ -24,7 +23,7 @@ type worker struct {
 	first  int // its first seat
 	rings  []*ring
 	record *history.Recorder
-	ran    atomic.Int64 // when the process first ran after it was last woken
+	pulse  pulse
 }
 
 // A ring is an object in the eyes of one process.
@@ -79,9 +78,9 @@ func (j Job) work() error {
 
 func (w *worker) fightAll() {
 	ctx, cancel := context.WithCancel(context.Background())
-	var pulse sync.WaitGroup
-	pulse.Go(func() { w.pulse(ctx) })
-	defer pulse.Wait()
+	var beating sync.WaitGroup
+	beating.Go(func() { w.pulse.beat(ctx, func() int64 { return w.master().Woke[w.first].Load() }) })
+	defer beating.Wait()
 	defer cancel()
 	var all sync.WaitGroup
 	for seat := w.first; seat < w.first+w.Seats; seat++ {
@@ -91,15 +90,6 @@ func (w *worker) fightAll() {
 		all.Go(func() { w.fight(seat) })
 	}
 	all.Wait()
-}
-
-// pulse keeps w.ran.
-func (w *worker) pulse(ctx context.Context) {
-	for last := history.Now(); sleep(ctx, 10*time.Millisecond); last = history.Now() {
-		if w.master().Woke[w.first].Load() > last {
-			w.ran.Store(history.Now())
-		}
-	}
 }
 
 // open opens the provider. The server may be in trouble just now.

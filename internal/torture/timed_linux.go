@@ -1,0 +1,71 @@
+package torture
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// promptly is how soon who has slept past its lease must be told on waking. What
+// the machine takes to let it run is not counted.
+const promptly = 50 * time.Millisecond
+
+// calmly is how many must get in when all is well again. It takes a small part of
+// the calm.
+const calmly = 20
+
+// hops is how many processes a turn goes through at most, each of which may be late:
+// who leaves, a server, what stands before it, and who is next.
+const hops = 4
+
+// Timed is what was found of times. It is judged round by round, and not in those in
+// which the machine was so late that a client gives up servers that are well: there,
+// what is late tells of the machine. Such a round excuses no other.
+type Timed struct {
+	Rounds int           // that were judged
+	Woken  uint64        // who slept past their lease, in these
+	Slow   time.Duration // the most that their processes ran until one of them was told
+	Late   time.Duration // the most that a process ran until it was told of another end of a hold
+	Stuck  time.Duration // in which nobody got in and no server was in trouble
+	Holds  uint64        // in their calms
+	Faults []error
+}
+
+// time judges a round.
+func (d *director) time(r *Report) {
+	if r.Lag > d.place.tardy() {
+		return
+	}
+	r.Timed = Timed{Rounds: 1, Woken: r.Woken, Slow: r.Waking, Late: r.Latest, Stuck: r.Stuck, Holds: r.CalmHolds}
+	expect := func(ok bool, format string, args ...any) {
+		if !ok {
+			r.Timed.Faults = append(r.Timed.Faults, fmt.Errorf(format, args...))
+		}
+	}
+	expect(r.Waking <= promptly, "one who slept past its lease was told only after its process had run for %v", r.Waking)
+	expect(r.Beyond <= r.Lag+promptly, "one was told %v later than it may be that its hold had ended, on a machine at most %v late", r.Beyond, r.Lag)
+	expect(r.Stuck <= hops*r.Lag+d.place.patience, "nobody got in for %v, while no server was in trouble, on a machine at most %v late", r.Stuck, r.Lag)
+	expect(r.Shied == 0, "%d refusals when all was well: %s", r.Shied, r.FirstShied)
+	expect(d.Calm == 0 || r.CalmHolds >= calmly, "only %d got in when all was well", r.CalmHolds)
+}
+
+func (t Timed) plus(o Timed) Timed {
+	t.Rounds += o.Rounds
+	t.Woken += o.Woken
+	t.Slow, t.Late, t.Stuck = max(t.Slow, o.Slow), max(t.Late, o.Late), max(t.Stuck, o.Stuck)
+	t.Holds += o.Holds
+	t.Faults = append(t.Faults, o.Faults...)
+	return t
+}
+
+func (t Timed) String() string {
+	s := fmt.Sprintf("%d woken inside, told after %v of running; of another end within %v; nobody in for %v without harm; %d in the calm",
+		t.Woken, micros(t.Slow), micros(t.Late), t.Stuck.Round(time.Millisecond), t.Holds)
+	if err := errors.Join(t.Faults...); err != nil {
+		s += "; " + err.Error()
+	}
+	return s
+}
+
+// micros leaves the digits that tell something.
+func micros(d time.Duration) time.Duration { return d.Round(time.Microsecond) }
