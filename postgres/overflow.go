@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/distlock/distlock-go/core"
 	"github.com/distlock/distlock-go/core/driver"
@@ -22,61 +23,101 @@ var errRoom = errors.New("there is a connection to wait on")
 // changes over to one as soon as there is room.
 func (q *queue) overflow(ctx context.Context, l waiter) (driver.Claim, error) {
 	q.engine.Observe(ctx, l.event(core.EventDegraded, errFull))
-	o := &overflowed{waiter: l, queue: q, ctx: ctx}
+	o := &overflowed{waiter: l, queue: q}
 	return q.engine.Retry(ctx, o, nil, o.try)
 }
 
-// An overflowed wait implements driver.Waker.
+// An overflowed wait implements driver.Sleeper.
 type overflowed struct {
 	waiter
-	queue    *queue
-	ctx      context.Context
-	session  *session // on which it listens
-	listener *listener
+	queue   *queue
+	listens *listener // or nil: it polls
+	flags   []*raised // shown on the session of listens
 }
 
 // try makes an attempt: an urgent one at first and when it was notified, else a
-// lazy one. It gives way to a wait on a session, and begins to listen again if
-// the session on which it did is lost.
+// lazy one. It gives way to a wait on a session. If the session on which it listens
+// was lost, or it could not listen, it begins to listen again before the attempt.
 func (o *overflowed) try(ctx context.Context) (driver.Claim, error) {
-	if o.queue.pool.room() || o.session != nil && !o.session.alive() {
+	if o.queue.pool.room() {
 		return nil, errRoom
 	}
-	return o.poll(ctx, o.listener != nil && !o.listener.told.Swap(false))
+	if o.listens != nil && !o.listens.session.alive() {
+		o.unlisten()
+	}
+	var c driver.Claim
+	var err error
+	if o.listens == nil {
+		err = o.listen(ctx)
+	}
+	if err == nil || !o.queue.worthWaiting(err) { // It may be a flag alone that cannot be shown.
+		c, err = o.poll(ctx, o.listens != nil && !o.listens.told.Swap(false))
+	}
+	if err != nil && ctx.Err() == nil && o.queue.worthWaiting(err) {
+		return nil, driver.MayPass(err)
+	}
+	return c, err
 }
 
-// Wake implements driver.Waker.
-func (o *overflowed) Wake() (<-chan struct{}, func(), error) {
-	c, err := o.queue.pool.carrier(o.ctx)
+// listen begins to listen.
+func (o *overflowed) listen(ctx context.Context) error {
+	c, err := o.queue.pool.carrier(ctx)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	defer o.queue.pool.leave(c, 1)
 	flag, l := o.key().flag, newListener(c)
 	l.told.Store(true)
-	flags := []*raised{raise(c, o.queue.pool.common), raise(c, flag)}
-	stop := func() {
-		c.unsubscribe(flag, l)
-		for _, f := range flags {
-			f.lower()
-		}
-	}
+	o.listens, o.flags = l, []*raised{raise(c, o.queue.pool.common), raise(c, flag)}
 	c.subscribe(flag, l)
-	c.add(flags[0].op, flags[1].op)
-	for _, f := range flags { // One that is made again may have its outcome last.
+	c.add(o.flags[0].op, o.flags[1].op)
+	for _, f := range o.flags { // One that is made again may have its outcome last.
 		select {
 		case <-f.op.done:
 			err = errors.Join(err, f.op.err)
-		case <-o.ctx.Done():
-			err = o.ctx.Err()
+		case <-ctx.Done():
+			err = ctx.Err()
 		}
 	}
 	if err != nil {
-		stop()
-		return nil, nil, err
+		o.unlisten()
+		return unlessEnded(ctx, err)
 	}
-	o.session, o.listener = c, l
-	return l.ch, stop, nil
+	return nil
+}
+
+// unlisten takes back listen.
+func (o *overflowed) unlisten() {
+	if o.listens == nil {
+		return
+	}
+	o.listens.session.unsubscribe(o.key().flag, o.listens)
+	for _, f := range o.flags {
+		f.lower()
+	}
+	o.listens, o.flags = nil, nil
+}
+
+// Wake implements driver.Waker: the attempts begin to listen, and Sleep does the rest.
+func (o *overflowed) Wake() (<-chan struct{}, func(), error) {
+	return make(chan struct{}), o.unlisten, nil
+}
+
+// Sleep implements driver.Sleeper: until it is notified, if it listens.
+func (o *overflowed) Sleep(ctx context.Context, d time.Duration) bool {
+	var told <-chan struct{}
+	if o.listens != nil {
+		told = o.listens.ch
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-told:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // A raised flag is one that a wait shows on a session which others show it on, too:
