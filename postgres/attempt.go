@@ -36,7 +36,7 @@ func (l *locker) Claim(ctx context.Context) (driver.Claim, error) {
 	if l.invalid != nil {
 		return nil, l.invalid
 	}
-	if err := l.provider.queue.settled(ctx, l.place()); err != nil {
+	if err := l.provider.queue.settled(ctx, l.keys.data); err != nil {
 		return nil, err
 	}
 	return l.poll(ctx, false)

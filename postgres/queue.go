@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,7 +25,8 @@ type queue struct {
 
 	mu    sync.Mutex
 	waits map[place]*wait
-	some  atomic.Bool // there are waits; so that most attempts need not look
+	keyed map[Key][]*wait // all that may have left something at the server, by what they wait for
+	some  atomic.Bool     // there are waits; so that most attempts need not look
 }
 
 // A place is what is waited for.
@@ -70,7 +72,7 @@ type outcome struct {
 var errFull = errors.New("all connections to wait on are in use")
 
 func newQueue(e *driver.Engine, p *pool, o *Options) *queue {
-	return &queue{engine: e, pool: p, opts: o, waits: make(map[place]*wait)}
+	return &queue{engine: e, pool: p, opts: o, waits: make(map[place]*wait), keyed: make(map[Key][]*wait)}
 }
 
 // wait waits until the place is reached, or ctx ends. It calls waiting when the
@@ -118,6 +120,7 @@ func (q *queue) join(pl place, k keys) (*wait, *member) {
 	}
 	w := newWait(pl, k, m)
 	q.waits[pl] = w
+	q.keyed[pl.key] = append(q.keyed[pl.key], w)
 	q.some.Store(true)
 	q.work.Go(func() {
 		defer close(w.over)
@@ -146,7 +149,12 @@ func (q *queue) forget(w *wait) {
 	if q.waits[w.place] == w {
 		delete(q.waits, w.place)
 	}
-	q.some.Store(len(q.waits) > 0)
+	key := w.place.key
+	q.keyed[key] = slices.DeleteFunc(q.keyed[key], func(x *wait) bool { return x == w })
+	if len(q.keyed[key]) == 0 {
+		delete(q.keyed, key)
+	}
+	q.some.Store(len(q.keyed) > 0)
 }
 
 // at returns the wait for a place, or nil.
@@ -157,29 +165,6 @@ func (q *queue) at(pl place) *wait {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.waits[pl]
-}
-
-// settled waits until no wait that was given up is still at the server: it could
-// be granted there, for an instant, what this process wants to try. Close does not
-// wait for that, because it takes as long as the server is away.
-func (q *queue) settled(ctx context.Context, pl place) error {
-	w := q.at(pl)
-	if w == nil || !w.close() {
-		return nil
-	}
-	select {
-	case <-w.over:
-		return nil
-	case <-q.pool.closing:
-		return core.ErrClosed
-	case <-ctx.Done():
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.trouble != nil {
-		return unavailable(w.trouble)
-	}
-	return ctx.Err()
 }
 
 // close waits for the waits. Their members have left: the engine is closed.

@@ -390,15 +390,15 @@ func TestSettledEndsWithClose(t *testing.T) {
 	w := newWait(pl, keys{}, nil)
 	w.members, w.trouble = nil, errors.New("the network is down")
 	closing := make(chan struct{})
-	q := &queue{pool: &pool{closing: closing}, waits: map[place]*wait{pl: w}}
+	q := &queue{pool: &pool{closing: closing}, keyed: map[Key][]*wait{pl.key: {w}}}
 	q.some.Store(true)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := q.settled(ctx, pl); !errors.Is(err, core.ErrUnavailable) {
+	if err := q.settled(ctx, pl.key); !errors.Is(err, core.ErrUnavailable) {
 		t.Error("the reason is not told:", err)
 	}
 	close(closing)
-	if err := q.settled(t.Context(), pl); !errors.Is(err, core.ErrClosed) {
+	if err := q.settled(t.Context(), pl.key); !errors.Is(err, core.ErrClosed) {
 		t.Error(err)
 	}
 }
