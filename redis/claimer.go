@@ -225,17 +225,30 @@ func (c *claimer) takeBack(ctx context.Context, a attempt) error {
 	return c.p.call(ctx, c.p.script(c.cancel, c.keys[:], args...))
 }
 
-// heldBy makes the error that says who holds the object.
+// inst returns the provider that holds the object, if it is one of ours.
+func (a answer) inst() (inst string, ours bool) {
+	inst, _, ours = strings.Cut(a.holder, "|")
+	return inst, ours
+}
+
+// heldBy makes the error that says who holds the object, which may have to be asked
+// for.
 func (c *claimer) heldBy(ctx context.Context, ans answer) error {
-	inst, _, ours := strings.Cut(ans.holder, "|")
+	if inst, ours := ans.inst(); ours {
+		return c.held(ans, c.p.owners.find(ctx, inst))
+	}
+	return c.held(ans, core.Owner{})
+}
+
+// held is heldBy for an owner that has been found.
+func (c *claimer) held(ans answer, owner core.Owner) error {
 	if ans.holder == "" {
 		return core.ErrNotAcquired // Free, but others are first in the queue.
 	}
-	h := core.Holder{Shared: c.kind == core.KindRWLock && c.mode == 'r', Token: ans.since}
-	if !ours {
+	if _, ours := ans.inst(); !ours {
 		return &core.HeldError{Holder: core.Holder{}} // Somebody else's SET NX.
 	}
-	h.Owner = c.p.owners.find(ctx, inst)
+	h := core.Holder{Owner: owner, Shared: c.kind == core.KindRWLock && c.mode == 'r', Token: ans.since}
 	h.Since = time.UnixMicro(int64(ans.since))
 	if ans.left > 0 {
 		h.Until = time.UnixMilli(ans.now).Add(ans.left)

@@ -21,7 +21,7 @@ type owners struct {
 	mu      sync.Mutex
 	due     time.Time // when to tell again; zero: not told yet
 	known   map[string]core.Owner
-	unknown map[string]time.Time // since when
+	unknown map[string]time.Time // not to be asked about before then
 }
 
 func (o *owners) init(p *Provider) {
@@ -87,34 +87,53 @@ func (o *owners) withdraw() {
 }
 
 // enough bounds what is remembered of others, and forget is for how long nothing
-// is asked about one who was not found.
+// is asked about one who was not found. In a cluster the entry may be on a master
+// that is down while the lock is on another one: then nothing is asked for the time
+// of unasked, for each question takes as long as askTime.
 const (
-	enough = 1000
-	forget = 2 * time.Second
+	enough  = 1000
+	forget  = 2 * time.Second
+	unasked = 10 * time.Second
+	askTime = time.Second
 )
 
-// find returns the owner behind a provider's name, or an empty one. It asks once
-// for each, and is a matter of a round trip at most: nothing depends on it.
-func (o *owners) find(ctx context.Context, inst string) core.Owner {
+// recall returns the owner behind a provider's name, or an empty one, and whether
+// that is all there is to know for now.
+func (o *owners) recall(inst string) (owner core.Owner, all bool) {
 	if inst == o.p.inst {
-		return *o.p.opts.Owner
+		return *o.p.opts.Owner, true
 	}
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	owner, known := o.known[inst]
-	asked, unknown := o.unknown[inst]
-	o.mu.Unlock()
-	if known || unknown && time.Since(asked) < forget {
+	again, unknown := o.unknown[inst]
+	return owner, known || unknown && time.Now().Before(again)
+}
+
+// find is recall, but for one who is not known it asks, for no longer than askTime:
+// nothing depends on it.
+func (o *owners) find(ctx context.Context, inst string) core.Owner {
+	owner, done := o.recall(inst)
+	if done {
 		return owner
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	began := time.Now()
+	limited, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	key := o.key(inst)
 	c := o.p.plain(key, "get", key)
-	if err := o.p.call(ctx, c); err != nil && !errors.Is(err, goredis.Nil) {
-		return core.Owner{}
+	err := o.p.call(limited, c)
+	again := forget
+	switch {
+	case err == nil:
+		value, _ := c.value.(string)
+		err = json.Unmarshal([]byte(value), &owner)
+	case errors.Is(err, goredis.Nil):
+	case ctx.Err() != nil && time.Since(began) < askTime/2:
+		return core.Owner{} // That says nothing of the server.
+	default:
+		again = unasked
 	}
-	value, _ := c.value.(string)
-	err := json.Unmarshal([]byte(value), &owner)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.known)+len(o.unknown) > enough {
@@ -122,7 +141,7 @@ func (o *owners) find(ctx context.Context, inst string) core.Owner {
 		clear(o.unknown)
 	}
 	if err != nil {
-		o.unknown[inst] = time.Now()
+		o.unknown[inst] = time.Now().Add(again)
 		return core.Owner{}
 	}
 	delete(o.unknown, inst)

@@ -58,6 +58,8 @@ func (w *waiter) wait(ctx context.Context, busy func(error), met *entered) (driv
 		}
 		ans, err := met.ans, met.err
 		met = nil
+		var g grant
+		var came bool
 		switch {
 		case err == nil && ans.granted:
 			h, err := c.hold(&w.attempt, ans)
@@ -66,7 +68,7 @@ func (w *waiter) wait(ctx context.Context, busy func(error), met *entered) (driv
 		case err == nil:
 			p.receiver.start()
 			if busy != nil {
-				busy(c.heldBy(ctx, ans))
+				g, came = w.announce(ctx, ans, busy)
 				busy = nil
 			}
 			pause = shortPause
@@ -88,18 +90,45 @@ func (w *waiter) wait(ctx context.Context, busy func(error), met *entered) (driv
 			pause = min(2*pause, time.Second)
 			continue
 		}
-		select {
-		case g := <-w.grants:
-			if g.stale() {
-				continue // If it is still ours, the same attempt gets it again.
+		if !came {
+			select {
+			case g = <-w.grants:
+			case <-w.astray:
+				continue
+			case <-ctx.Done():
+				c.abandon(w.attempt, ans.call)
+				return nil, w.ended(ctx)
 			}
+		}
+		if !g.stale() { // If it is, but still ours, the same attempt gets it again.
 			return w.confirm(ctx, ans.call, g)
-		case <-w.astray:
-		case <-ctx.Done():
-			c.abandon(w.attempt, ans.call)
-			return nil, w.ended(ctx)
 		}
 	}
+}
+
+// announce tells busy who holds the object. That may have to be asked for, and of a
+// server that does not answer: a grant that comes meanwhile is returned at once, for
+// it is to be confirmed in time.
+func (w *waiter) announce(ctx context.Context, ans answer, busy func(error)) (g grant, came bool) {
+	owners := &w.c.p.owners
+	inst, ours := ans.inst()
+	owner, known := owners.recall(inst)
+	if ours && !known {
+		asking, cancel := context.WithCancel(ctx)
+		defer cancel()
+		found := make(chan core.Owner, 1)
+		w.c.p.aside(func() { found <- owners.find(asking, inst) })
+		select {
+		case owner = <-found:
+		case g = <-w.grants:
+			came = true
+		case <-w.astray:
+			w.ask() // After this.
+		case <-ctx.Done():
+		}
+	}
+	busy(w.c.held(ans, owner))
+	return g, came
 }
 
 const shortPause = 50 * time.Millisecond
