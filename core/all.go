@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // AcquireAll acquires all of the locks, or none, and returns one [Handle] for
@@ -18,19 +19,50 @@ import (
 // another process: pass them in one order everywhere, or use other names.) The same
 // lock of a provider twice, or none at all, is an error that matches [ErrInvalid].
 // ctx bounds the whole wait. Any other error is that of the member that could not be
-// acquired, or that was lost while the others were waited for; those that had been
-// acquired are released before AcquireAll returns.
+// acquired, or that was lost while the others were waited for, which ends the wait;
+// those that had been acquired are released before AcquireAll returns. If ctx has
+// ended by then, they are released all at once, within one release timeout.
 func AcquireAll(ctx context.Context, locks ...Lock) (Handle, error) {
-	return acquireAll(ctx, locks, Lock.Acquire)
+	return acquireAll(ctx, locks, acquireBeside)
+}
+
+// acquireBeside acquires a lock for a caller who holds others, and for whom it is of
+// no use once one of them is lost.
+func acquireBeside(ctx context.Context, l Lock, others []Handle) (Handle, error) {
+	if len(others) == 0 {
+		return l.Acquire(ctx)
+	}
+	waiting, stop := context.WithCancelCause(ctx)
+	var watches sync.WaitGroup
+	for _, h := range others {
+		watches.Go(func() {
+			select {
+			case <-h.Done():
+				stop(h.Err())
+			case <-waiting.Done():
+			}
+		})
+	}
+	defer watches.Wait()
+	defer stop(nil)
+	h, err := l.Acquire(waiting)
+	if err != nil && ctx.Err() == nil {
+		for _, h := range others {
+			if lost := h.Err(); lost != nil {
+				return nil, lost
+			}
+		}
+	}
+	return h, err
 }
 
 // TryAcquireAll is [AcquireAll] with a single attempt at each lock. If one of them
 // is held elsewhere the error matches [ErrNotAcquired].
 func TryAcquireAll(ctx context.Context, locks ...Lock) (Handle, error) {
-	return acquireAll(ctx, locks, Lock.TryAcquire)
+	return acquireAll(ctx, locks, func(ctx context.Context, l Lock, _ []Handle) (Handle, error) { return l.TryAcquire(ctx) })
 }
 
-func acquireAll(ctx context.Context, locks []Lock, acquire func(Lock, context.Context) (Handle, error)) (Handle, error) {
+func acquireAll(ctx context.Context, locks []Lock, acquire func(context.Context, Lock, []Handle) (Handle, error)) (Handle, error) {
 	ordered, err := inOrder(locks)
 	if err != nil {
 		return nil, err
@@ -41,12 +73,10 @@ func acquireAll(ctx context.Context, locks []Lock, acquire func(Lock, context.Co
 		if all {
 			return
 		}
-		for _, h := range slices.Backward(handles) {
-			_ = h.Release(ctx) // The caller learns why there is no hold, which matters more.
-		}
+		giveBack(ctx, handles)
 	}()
 	for _, lock := range ordered {
-		h, err := acquire(lock, ctx)
+		h, err := acquire(ctx, lock, handles)
 		if err != nil {
 			return nil, err
 		}
@@ -59,6 +89,21 @@ func acquireAll(ctx context.Context, locks []Lock, acquire func(Lock, context.Co
 	}
 	all = true
 	return newComposite(handles), nil
+}
+
+// giveBack releases the handles, the last one first while there is time, and what is
+// left at once: the backends take what they need then. Its caller learns why there is
+// no hold, which matters more than what comes of this.
+func giveBack(ctx context.Context, handles []Handle) {
+	var left sync.WaitGroup
+	defer left.Wait()
+	for _, h := range slices.Backward(handles) {
+		if ctx.Err() == nil {
+			_ = h.Release(ctx)
+		} else {
+			left.Go(func() { _ = h.Release(ctx) })
+		}
+	}
 }
 
 // inOrder returns the locks in the global order, without changing its argument.

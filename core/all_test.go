@@ -76,10 +76,14 @@ func TestAcquireAllGivesBackInReverse(t *testing.T) {
 			locks = append(locks, told{Lock: p.NewLock(n), diary: d, as: n})
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+		defer cancel()
 		h, err := acquire(ctx, locks...)
-		cancel()
 		if h != nil || !errors.Is(err, core.ErrNotAcquired) {
 			t.Errorf("%s returned %v, %v", name, h, err)
+		}
+		if ctx.Err() != nil {
+			slices.Sort(d.lines[max(0, len(d.lines)-2):]) // They are released at once.
+			slices.Reverse(d.lines[max(0, len(d.lines)-2):])
 		}
 		if got := strings.Join(d.lines, " "); got != "+a +b no c -b -a" {
 			t.Errorf("%s: %s", name, got)
@@ -97,6 +101,45 @@ func TestAcquireAllWithAMemberThatWasLost(t *testing.T) {
 	if !isFree(t, p.NewLock("b")) {
 		t.Error("the other lock is still held")
 	}
+}
+
+// The wait for the others ends with a member: there is nothing to wait for any more.
+func TestAcquireAllEndsWithAMember(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := open(t, nil)
+		if _, err := p.NewLock("z").Acquire(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(time.Second, func() { lose(t, p, "a") })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		start := time.Now()
+		h, err := core.AcquireAll(ctx, p.NewLock("a"), p.NewLock("b"), p.NewLock("z"))
+		if took := time.Since(start); h != nil || took != time.Second || !errors.Is(err, core.ErrLost) {
+			t.Errorf("AcquireAll returned %v, %v after %v; want the loss, when it came", h, err, took)
+		}
+		if !isFree(t, p.NewLock("b")) {
+			t.Error("the other lock is still held")
+		}
+	})
+}
+
+// What AcquireAll gives back after its context has ended takes one release timeout,
+// not one for each member.
+func TestAcquireAllGivesBackAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := open(t, nil)
+		if _, err := p.NewLock("z").Acquire(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		_, err := core.AcquireAll(ctx, mute{p.NewLock("a")}, mute{p.NewLock("b")}, mute{p.NewLock("c")}, p.NewLock("z"))
+		if took := time.Since(start); took != time.Second+muteFor || !errors.Is(err, core.ErrNotAcquired) {
+			t.Errorf("AcquireAll returned %v after %v; want one release timeout after its deadline", err, took)
+		}
+	})
 }
 
 // A during lock has something happen while it is acquired.

@@ -16,6 +16,7 @@ import (
 type attempt struct {
 	hold
 	held   error      // not nil once the object was found to be held elsewhere
+	told   bool       // the observer knows that this waits
 	atOnce queue.Turn // turn, if there was nobody to wait for
 }
 
@@ -91,17 +92,22 @@ func (a *attempt) lineUp(ctx context.Context, try bool) error {
 	}
 	waiting, stop := e.UntilClosed(ctx)
 	defer stop()
-	turn, err := e.lines.Enter(waiting, s.key(), req, func() {
+	turn, err := e.lines.Enter(waiting, s.key(), req, func(why error) {
 		if !try {
-			a.busy(ctx, core.ErrNotAcquired)
+			a.waits(ctx, ahead(why))
 		}
 	})
-	switch {
-	case errors.Is(err, queue.ErrBusy):
-		return core.ErrNotAcquired
-	case err != nil:
-		return e.explain(ctx, err, core.ErrNotAcquired)
-	case turn.Gift() == nil && waiting.Err() != nil:
+	if refusal, ok := errors.AsType[*queue.RefusedError](err); ok {
+		if errors.Is(err, queue.ErrBusy) {
+			return ahead(refusal.Why)
+		}
+		var held error // Nobody is known to hold it, if those ahead have no answer.
+		if refusal.Why != nil {
+			held = ahead(refusal.Why)
+		}
+		return e.explain(ctx, refusal.Err, held)
+	}
+	if turn.Gift() == nil && waiting.Err() != nil {
 		turn.Leave()
 		return e.explain(ctx, waiting.Err(), core.ErrNotAcquired)
 	}
@@ -109,21 +115,46 @@ func (a *attempt) lineUp(ctx context.Context, try bool) error {
 	return nil
 }
 
+// ahead returns what those ahead in the local line mean to whoever is behind them:
+// that the backend cannot be reached, if that is what they wait for, and otherwise
+// that the object is held elsewhere. Who holds it may have changed since.
+func ahead(why error) error {
+	if errors.Is(why, core.ErrUnavailable) {
+		return why
+	}
+	return core.ErrNotAcquired
+}
+
 // ask asks the backend for a claim, and waits for it unless this is a Try.
 func (a *attempt) ask(ctx context.Context, try bool) (Claim, error) {
 	e, claimer, queuer := a.side.engine, a.side.claimer, a.side.queuer
 	if try || queuer == nil || e.cfg.NeverBlocks {
 		// An attempt that does not block costs less than to prepare for a wait.
-		c, err := claimer.Claim(ctx)
-		if err == nil || try || !errors.Is(err, core.ErrNotAcquired) {
+		first := ctx
+		if !e.cfg.BoundsItself && !e.cfg.NeverBlocks {
+			closable, stop := e.UntilClosed(ctx)
+			defer stop()
+			first = closable
+		}
+		c, err := claimer.Claim(first)
+		if mark, passes := errors.AsType[passing](err); passes {
+			err = mark.error
+			if try {
+				return nil, e.explain(ctx, err, nil)
+			}
+		} else if err == nil || try || !errors.Is(err, core.ErrNotAcquired) {
 			return c, e.explain(ctx, err, nil)
 		}
 	}
 	busy := func(err error) {
-		if a.turn != nil {
-			a.turn.Waiting()
+		if err == nil {
+			err = core.ErrNotAcquired
 		}
-		a.busy(ctx, err)
+		if a.turn != nil {
+			a.turn.Waiting(err)
+		}
+		a.held = err
+		a.waits(ctx, err)
 	}
 	waiting := ctx
 	if !e.cfg.BoundsItself {
@@ -142,18 +173,15 @@ func (a *attempt) ask(ctx context.Context, try bool) (Claim, error) {
 	return c, e.explain(ctx, err, a.held)
 }
 
-// busy takes in that the object is held elsewhere and that a wait begins, which
-// it tells the observer once.
-func (a *attempt) busy(ctx context.Context, err error) {
-	first := a.held == nil
-	if a.held = err; err == nil {
-		a.held = core.ErrNotAcquired
+// waits tells the observer, once, that a wait begins, and what for.
+func (a *attempt) waits(ctx context.Context, err error) {
+	if a.told {
+		return
 	}
-	if first {
-		ev := a.side.event(core.EventWaiting)
-		ev.Err = a.held
-		a.side.engine.Observe(ctx, ev)
-	}
+	a.told = true
+	ev := a.side.event(core.EventWaiting)
+	ev.Err = err
+	a.side.engine.Observe(ctx, ev)
 }
 
 // explain turns the error on which a claim ended into that of the acquire. held

@@ -121,8 +121,8 @@ func (e *Engine) background(f func()) {
 // matches core.ErrLost, with pauses, for no longer than Config.GiveBackTimeout, and
 // than Config.ReleaseTimeout once the engine is being closed. undo must give back
 // what an attempt of unknown outcome may have taken. It must be called by a Claim,
-// Wait, Renew or Release that is under way, or by another undo, so that Close waits
-// for it.
+// Wait or Release that is under way, or by another undo, so that Close waits for
+// it.
 func (e *Engine) GiveBack(undo func(ctx context.Context) error) {
 	e.background(func() { e.giveBack(undo, core.Event{Type: core.EventGiveBackFailed}) })
 }

@@ -32,7 +32,7 @@ func (h *hold) passOn(entry *lease.Entry) bool {
 	h.mu.Lock()
 	turn := h.turn
 	h.mu.Unlock()
-	heir := &hold{side: h.side, since: &since{now, chain}}
+	heir := &hold{side: h.side, since: &since{now, chain}, begun: true}
 	heir.handle = &handle{heir}
 	passed := turn != nil && turn.PassOn(func() (any, bool) {
 		ok := e.register(heir, func() (ok bool) {

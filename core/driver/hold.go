@@ -31,6 +31,7 @@ type hold struct {
 	round      uint32 // of the engine's net when it began
 	caught     bool   // it is not young any more
 
+	begun     bool // its acquire succeeds, or has
 	left      bool // the turn has ended, or must end when it comes
 	releasing bool // Release, and not a loss, ended it
 	settled   bool // the first Release has its result
@@ -75,12 +76,13 @@ func (h *hold) begin() error {
 	}
 	h.mu.Lock()
 	err := h.err // The scheduler has just looked at the clocks.
+	h.begun = err == nil
 	h.mu.Unlock()
 	if errors.Is(err, core.ErrClosed) {
 		return core.ErrClosed
 	} else if err != nil {
 		// The grant was too old when it arrived. The loss is giving it back.
-		return fmt.Errorf("%w: the grant came too late: %s", core.ErrUnavailable, err.Error())
+		return fmt.Errorf("%w: the grant came too late: %s", core.ErrUnavailable, errors.Unwrap(err).Error())
 	}
 	return nil
 }
@@ -210,7 +212,8 @@ func (h *hold) Renewed(late time.Duration, err error) {
 	h.side.engine.Observe(context.Background(), ev)
 }
 
-// lose ends the hold because the backend no longer vouches for it.
+// lose ends the hold because the backend no longer vouches for it. The observer is
+// not told of the loss of what nobody was told to hold.
 func (h *hold) lose(cause error) {
 	if !errors.Is(cause, core.ErrLost) {
 		cause = fmt.Errorf("%w: %w", core.ErrLost, cause)
@@ -223,10 +226,15 @@ func (h *hold) lose(cause error) {
 	if entry != nil {
 		e.leases.Remove(entry)
 	}
+	h.mu.Lock()
+	begun := h.begun // It cannot begin any more.
+	h.mu.Unlock()
 	e.background(func() {
-		ev := h.event(core.EventLost)
-		ev.Err = cause
-		e.Observe(context.Background(), ev)
+		if begun {
+			ev := h.event(core.EventLost)
+			ev.Err = cause
+			e.Observe(context.Background(), ev)
+		}
 		e.giveBack(h.claim.Release, h.event(core.EventGiveBackFailed))
 	})
 	h.leave()

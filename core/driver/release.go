@@ -39,6 +39,9 @@ func (h *hold) giveUp(ctx context.Context, entry *lease.Entry) error {
 	if entry != nil {
 		e.leases.Remove(entry)
 	}
+	if ctx.Err() != nil {
+		ctx = context.WithoutCancel(ctx) // A deferred release must be carried out.
+	}
 	limited, stop := e.forRelease(ctx)
 	err := h.claim.Release(limited)
 	stop()
@@ -53,12 +56,8 @@ func (h *hold) giveUp(ctx context.Context, entry *lease.Entry) error {
 	return err
 }
 
-// forRelease bounds a release by ctx and the timeout, or by the timeout alone
-// if ctx is done already: a deferred release must be carried out.
+// forRelease bounds a release by ctx and the timeout.
 func (e *Engine) forRelease(ctx context.Context) (context.Context, context.CancelFunc) {
-	if ctx.Err() != nil {
-		ctx = context.WithoutCancel(ctx)
-	}
 	if e.cfg.NeverBlocks || e.cfg.BoundsItself {
 		return ctx, func() {}
 	}

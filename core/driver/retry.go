@@ -26,8 +26,9 @@ func (p passing) Unwrap() error { return p.error }
 //
 // It is exported for a [Queuer] that waits in stages, such as for a turnstile
 // first and for what is behind it next. busy, which may be nil, is told of the
-// first answer that there is something to wait for. If ctx ends, the last such
-// answer is returned, without the mark of MayPass.
+// first answer that there is something to wait for, and of the first of the other
+// kind: a holder, or what may pass. If ctx ends, the last such answer is returned,
+// without the mark of MayPass.
 func (e *Engine) Retry(ctx context.Context, w Waker, busy func(error), try func(context.Context) (Claim, error)) (Claim, error) {
 	var wake <-chan struct{}
 	if w != nil {
@@ -44,6 +45,7 @@ func (e *Engine) Retry(ctx context.Context, w Waker, busy func(error), try func(
 	timer := time.NewTimer(0)
 	timer.Stop()
 	defer timer.Stop()
+	told, passed := false, false
 	for {
 		c, err := try(ctx)
 		mark, passes := errors.AsType[passing](err)
@@ -53,9 +55,9 @@ func (e *Engine) Retry(ctx context.Context, w Waker, busy func(error), try func(
 		if err == nil || !passes && !errors.Is(err, core.ErrNotAcquired) {
 			return c, err
 		}
-		if busy != nil {
+		if busy != nil && (!told || passed != passes) {
+			told, passed = true, passes
 			busy(err)
-			busy = nil
 		}
 		if sleeps && wake != nil {
 			if sleeper.Sleep(ctx, pause.Next()) {

@@ -39,8 +39,8 @@ func TestRetryWaitsOutWhatMayPass(t *testing.T) {
 		if !unmarked(err, down) || tries != 4 {
 			t.Errorf("after %d attempts it returned %v; want the first error without the mark", tries, err)
 		}
-		if len(told) != 1 || !unmarked(told[0], down) {
-			t.Errorf("busy was told %v; want the first error, once", told)
+		if len(told) != 2 || !unmarked(told[0], down) || !errors.Is(told[1], core.ErrNotAcquired) {
+			t.Errorf("busy was told %v; want the first error, and that it is held, once each", told)
 		}
 		if took := time.Since(start); took < e.cfg.Backstop.Min/2 {
 			t.Errorf("there was no pause: it took %v", took)

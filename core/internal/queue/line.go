@@ -7,6 +7,8 @@ type line struct {
 	claiming int
 	waiting  int
 	holding  int
+	answer   error  // what the server last said to one of them
+	answers  uint64 // how often it said something
 	head     *Turn
 	tail     *Turn
 	tries    int // queued entries that are a Try
@@ -34,6 +36,25 @@ func (l *line) admits(req Request) bool {
 // are under way.
 func (l *line) refuses(req Request) bool {
 	return l.waiting > 0 || l.holding >= req.Limit
+}
+
+// why returns what an entry of the line waits for, as far as is known: ErrBusy for
+// one who holds the object, the server's answer to the one ahead, or nil while the
+// server has not answered to anybody who is ahead.
+func (l *line) why() error {
+	switch {
+	case l.waiting > 0:
+		return l.answer
+	case l.holding > 0:
+		return ErrBusy
+	}
+	return nil
+}
+
+// hear takes in an answer of the server.
+func (l *line) hear(answer error) {
+	l.answer = answer
+	l.answers++
 }
 
 func (l *line) count(s state, by int) {

@@ -19,6 +19,22 @@ import (
 // ErrBusy is the answer to a Try that would have to wait for another entry.
 var ErrBusy = errors.New("busy in this process")
 
+// A RefusedError is the error of an entry that was not admitted.
+type RefusedError struct {
+	// Err is ErrBusy for a Try that was refused, else ctx.Err().
+	Err error
+
+	// Why is ErrBusy if somebody held the object while the entry was in line, or
+	// what the server had answered to the one ahead of it; nil if the server had
+	// answered to nobody.
+	Why error
+}
+
+func (r *RefusedError) Error() string { return r.Err.Error() }
+
+// Unwrap returns Err.
+func (r *RefusedError) Unwrap() error { return r.Err }
+
 // A Key names a line.
 type Key struct {
 	Kind string
@@ -48,6 +64,8 @@ type Turn struct {
 	state state
 	ready chan struct{} // closed on admission or refusal; nil if admitted at once
 	gift  any           // what the former holder passed on
+	why   error         // that it was not admitted, or had not been when it lined up
+	heard uint64        // the line's answers by then
 	next  *Turn         // in the line's queue
 	prev  *Turn
 }
@@ -63,11 +81,12 @@ const (
 )
 
 // Enter joins the line and returns when it is admitted. If it must wait it calls
-// lined, which may be nil, once it has its place. It returns ErrBusy to a Try that
-// is refused, and ctx.Err() if ctx ends first. An attempt of somebody
-// else that is under way refuses no Try: its outcome is awaited, so that a Try
-// is refused only by one who holds the object or waits for it.
-func (t *Table) Enter(ctx context.Context, key Key, req Request, lined func()) (*Turn, error) {
+// lined, which may be nil, once it has its place, with what it waits for as in
+// [RefusedError]. The error is a *RefusedError: of a Try that is refused, or because ctx ended
+// first. An attempt of somebody else that is under way refuses no Try: its outcome
+// is awaited, so that a Try is refused only by one who holds the object or waits for
+// it.
+func (t *Table) Enter(ctx context.Context, key Key, req Request, lined func(why error)) (*Turn, error) {
 	turn := &Turn{table: t, req: req}
 	t.mu.Lock()
 	l := t.lineOf(key)
@@ -80,18 +99,20 @@ func (t *Table) Enter(ctx context.Context, key Key, req Request, lined func()) (
 		return turn, nil
 	case refused:
 		t.mu.Unlock()
-		return nil, ErrBusy
+		return nil, &RefusedError{ErrBusy, turn.why}
 	}
 	turn.ready = make(chan struct{})
+	why := l.why()
+	turn.why, turn.heard = why, l.answers
 	t.mu.Unlock()
 	if lined != nil {
-		lined()
+		lined(why)
 	}
 
 	select {
 	case <-turn.ready:
 		if turn.state == refused {
-			return nil, ErrBusy
+			return nil, &RefusedError{ErrBusy, turn.why}
 		}
 		return turn, nil
 	case <-ctx.Done():
@@ -131,11 +152,19 @@ func (turn *Turn) cancel(ctx context.Context) (*Turn, error) {
 	defer t.mu.Unlock()
 	switch turn.state {
 	case queued:
-		turn.line.remove(turn)
-		t.dispatch(turn.line) // Those behind may have waited for this one only.
-		return nil, ctx.Err()
+		l := turn.line
+		why := l.why()
+		if why == nil && l.answers != turn.heard {
+			why = l.answer
+		}
+		if why == nil {
+			why = turn.why
+		}
+		l.remove(turn)
+		t.dispatch(l) // Those behind may have waited for this one only.
+		return nil, &RefusedError{ctx.Err(), why}
 	case refused:
-		return nil, ErrBusy
+		return nil, &RefusedError{ErrBusy, turn.why}
 	default:
 		return turn, nil
 	}
@@ -144,15 +173,18 @@ func (turn *Turn) cancel(ctx context.Context) (*Turn, error) {
 // Gift returns what the former holder passed on with [Turn.PassOn], or nil.
 func (turn *Turn) Gift() any { return turn.gift }
 
-// Waiting says that the server answered busy, so later entries must line up.
-func (turn *Turn) Waiting() { turn.enter(waiting) }
+// Waiting says that the server answered so, which is ErrBusy if somebody elsewhere
+// holds the object, or that it cannot be reached. Later entries must line up. It may
+// be called again with another answer.
+func (turn *Turn) Waiting(answer error) { turn.enter(waiting, answer) }
 
 // Holding says that the server granted the object.
-func (turn *Turn) Holding() { turn.enter(holding) }
+func (turn *Turn) Holding() { turn.enter(holding, ErrBusy) }
 
-func (turn *Turn) enter(s state) {
+func (turn *Turn) enter(s state, answer error) {
 	t := turn.table
 	t.mu.Lock()
+	turn.line.hear(answer)
 	turn.line.count(turn.state, -1)
 	turn.state = s
 	turn.line.count(s, +1)
@@ -232,7 +264,10 @@ func (t *Table) dispatch(l *line) {
 			t.admit(l, turn, claiming)
 		case turn.req.Try && (behind || l.refuses(turn.req)):
 			l.remove(turn)
-			turn.state = refused
+			turn.state, turn.why = refused, ErrBusy
+			if l.holding < turn.req.Limit && l.waiting > 0 {
+				turn.why = l.answer // Nobody is known to be in its way but the one who waits.
+			}
 			turn.signal()
 			// Whoever is behind it may be able to enter.
 		case turn.req.Try:

@@ -98,7 +98,7 @@ func TestTryIsRefusedByWaiters(t *testing.T) {
 		attempt := enter(t, &table, lock)
 		queued := enter(t, &table, lock)
 		enter(t, &table, try).mustBe(t, "a Try behind a queued entry", true, queue.ErrBusy)
-		attempt.turn.Waiting()
+		attempt.turn.Waiting(queue.ErrBusy)
 		enter(t, &table, try).mustBe(t, "a Try behind one that waits at the server", true, queue.ErrBusy)
 		if table.TryEnter(key, try) != nil {
 			t.Error("TryEnter passed a waiter")
@@ -115,7 +115,7 @@ func TestReadersEnterTogetherAndAWaitingWriterStopsLaterOnes(t *testing.T) {
 		a, b := enter(t, &table, read), enter(t, &table, read)
 		a.mustBe(t, "the first reader", true, nil)
 		b.mustBe(t, "the second reader", true, nil)
-		a.turn.Waiting()
+		a.turn.Waiting(queue.ErrBusy)
 		enter(t, &table, readT).turn.Leave() // A reader joins one that waits at the server.
 		writer := enter(t, &table, lock)
 		c, d := enter(t, &table, read), enter(t, &table, read)
@@ -211,7 +211,7 @@ func TestPermits(t *testing.T) {
 		three := queue.Request{Limit: 3}
 		a, b := enter(t, &table, three), enter(t, &table, three)
 		a.turn.Holding()
-		b.turn.Waiting() // The server has no more, whatever the limit says here.
+		b.turn.Waiting(queue.ErrBusy) // The server has no more, whatever the limit says here.
 		c := enter(t, &table, three)
 		c.mustBe(t, "a permit behind one that waits at the server", false, nil)
 		b.turn.Holding()
@@ -284,7 +284,7 @@ func TestNobodyIsForgotten(t *testing.T) {
 						t.Error("entries that exclude each other were admitted together")
 					}
 					if r.IntN(2) == 0 {
-						turn.Waiting()
+						turn.Waiting(queue.ErrBusy)
 					}
 					runtime.Gosched() // Let the others queue up.
 					turn.Holding()

@@ -16,6 +16,7 @@ type spares struct {
 // retire keeps an empty line as a spare: all of its counts are 0, and key and shared
 // are set anew on use.
 func (t *Table) retire(l *line) {
+	l.answer = nil
 	if len(l.key.Name) > longestSpare {
 		delete(t.lines, l.key)
 		return
