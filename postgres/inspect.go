@@ -24,15 +24,20 @@ type grant struct {
 	key     Key
 	shared  bool
 	granted bool
-	pid     int
+	pid     int // of the session, or 0 for a prepared transaction, which has none
 	owner   core.Owner
 	since   time.Time // when it began to wait
 	ours    bool      // the session is one of this library's
+	gid     string    // by which a prepared transaction is known, if it could be found
 }
 
-// grantsSQL reads the advisory locks of this database. Every role may.
-const grantsSQL = `select l.classid::int8 << 32 | l.objid::int8, l.objsubid = 2, l.mode = 'ShareLock', l.granted, l.pid,
-	a.application_name, coalesce(host(a.client_addr), ''), %s
+// grantsSQL reads the advisory locks of this database. Every role may. A prepared
+// transaction has no process, but a lock on its own number, which tells which it is.
+const grantsSQL = `select l.classid::int8 << 32 | l.objid::int8, l.objsubid = 2, l.mode = 'ShareLock', l.granted, coalesce(l.pid, 0),
+	a.application_name, coalesce(host(a.client_addr), ''), %s,
+	case when l.pid is null then (select min(x.gid)
+		from pg_catalog.pg_locks n join pg_catalog.pg_prepared_xacts x on x.transaction = n.transactionid
+		where n.locktype = 'transactionid' and n.pid is null and n.virtualtransaction = l.virtualtransaction) end
 from pg_catalog.pg_locks l left join pg_catalog.pg_stat_activity a using (pid)
 where l.locktype = 'advisory' and l.database = (select oid from pg_catalog.pg_database where datname = current_database())
 order by 8, 5`
@@ -52,7 +57,7 @@ func (p *Provider) grants(ctx context.Context, then func(*pgconn.PgConn, []grant
 	if err != nil {
 		return unlessEnded(ctx, err)
 	}
-	table, err := rows(results, 8)
+	table, err := rows(results, 9)
 	if err != nil {
 		return unavailable(err)
 	}
@@ -79,14 +84,23 @@ func readGrant(row [][]byte) (g grant, err error) {
 	g.shared, g.granted = string(row[2]) == "t", string(row[3]) == "t"
 	application := string(row[5])
 	g.owner, g.ours = ownerOf(application, string(row[6])), strings.HasPrefix(application, applicationPrefix)
+	if g.gid = string(row[8]); g.pid == 0 {
+		g.owner = core.Owner{Program: g.prepared()}
+	}
 	if s, err := strconv.ParseFloat(string(row[7]), 64); err == nil {
 		g.since = time.UnixMicro(int64(s * 1e6))
 	}
 	return g, nil
 }
 
+// prepared names the prepared transaction that has the lock.
+func (g grant) prepared() string {
+	return strings.TrimSpace("prepared transaction " + g.gid)
+}
+
 // Inspect implements core.Inspector. What it tells is what pg_locks shows: the
-// server process of a session, whatever program it belongs to. Readers that share
+// server process of a session, whatever program it belongs to, or a prepared
+// transaction. Readers that share
 // a session are one holder. Times are known for waiters only, and from PostgreSQL
 // 14 on.
 func (p *Provider) Inspect(ctx context.Context, name string) ([]core.Status, error) {
@@ -181,54 +195,3 @@ func (p *Provider) List(ctx context.Context, prefix string) ([]core.Status, erro
 	}
 	return all, nil
 }
-
-// Break implements core.Breaker by pg_terminate_backend: it ends the sessions
-// that hold the object, and with them everything else that they hold. The role
-// must be the holders' own, or a member of pg_signal_backend, and a superuser if a
-// holder is one; if not, the error matches core.ErrUnavailable and says so, and
-// nothing was ended.
-func (p *Provider) Break(ctx context.Context, kind core.Kind, name string) (int, error) {
-	if err := driver.CheckObject(kind, name); err != nil {
-		return 0, &core.Error{Op: "break", Name: name, Err: err}
-	}
-	n := 0
-	err := p.grants(ctx, func(conn *pgconn.PgConn, grants []grant) error {
-		k, err := p.opts.makeKeys(kind, name)
-		if err != nil {
-			return err
-		}
-		var pids []string
-		for _, g := range grants {
-			if g.granted && k.holds(kind, g) {
-				n++
-				pids = append(pids, strconv.Itoa(g.pid))
-			}
-		}
-		if n == 0 {
-			return nil
-		}
-		// The statement fails at the first session that it may not end. All are
-		// checked before, so that it is all or nothing.
-		list := strings.Join(pids, ",")
-		_, err = conn.Exec(ctx, fmt.Sprintf(breakSQL, list)).ReadAll()
-		if sqlState(err) == codeNoPrivilege || sqlState(err) == codeDivision {
-			return fmt.Errorf("%w: this role may not end the holder's session; grant it pg_signal_backend, or be a superuser to end that of one: %w", core.ErrUnavailable, err)
-		}
-		return unlessEnded(ctx, err)
-	})
-	if err != nil {
-		return 0, &core.Error{Op: "break", Name: name, Err: err}
-	}
-	return n, nil
-}
-
-const codeDivision = "22012"
-
-// breakSQL divides by zero if there is a session that this role may not end. It asks
-// what pg_terminate_backend does: https://www.postgresql.org/docs/current/functions-admin.html
-// A role that is a member without inheriting (MEMBER without USAGE) may not.
-const breakSQL = `select 1 / case when exists (select from pg_catalog.pg_stat_activity a
-	join pg_catalog.pg_roles owner on owner.oid = a.usesysid, pg_catalog.pg_roles me
-	where a.pid in (%[1]s) and me.rolname = current_user and not me.rolsuper and (owner.rolsuper
-		or not pg_has_role(me.oid, owner.oid, 'USAGE') and not pg_has_role(me.oid, 'pg_signal_backend', 'USAGE'))) then 0 else 1 end;
-select pg_terminate_backend(pid) from (select distinct unnest(array[%[1]s]) as pid) x`
