@@ -58,11 +58,20 @@ func (p *Provider) check(ctx context.Context) (*Report, error) {
 	}
 	r.warn(p.opts)
 	r.warnOfCrashes(string(row[2]), string(row[3]))
-	h, err := p.NewLock("distlock check " + strconv.FormatUint(uint64(facts.pid), 10)).Acquire(ctx)
+	h, err := p.probe("distlock check " + strconv.FormatUint(uint64(facts.pid), 10)).Acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return r, h.Release(ctx)
+}
+
+// probe returns a lock whose key is hashed, whatever the scheme of the others is:
+// Raw has no place for a name that nobody uses.
+func (p *Provider) probe(name string) core.Lock {
+	o := *p.opts
+	o.Keys = Hashed
+	k, err := o.makeKeys(core.KindLock, name)
+	return p.engine.NewLock(name, &locker{provider: p, kind: core.KindLock, name: name, keys: k, invalid: err, take: opLock})
 }
 
 func (r *Report) warn(o *Options) {
