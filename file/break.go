@@ -35,7 +35,7 @@ func (p *Provider) Break(ctx context.Context, kind core.Kind, name string) (n in
 		if err != nil {
 			break
 		}
-		err = p.ledger.locked(func(*ledgerLock) error {
+		err = p.ledger.locked(ctx, func(*ledgerLock) error {
 			some, err := p.breakFile(file)
 			n += some
 			return err

@@ -30,7 +30,7 @@ func (c *claimer) take(ctx context.Context, as standing, s *sleeper) (driver.Cla
 		if err != nil {
 			return nil, err
 		}
-		got, err := c.attempt(main, as, s)
+		got, err := c.attempt(ctx, main, as, s)
 		if err == nil {
 			return got, nil
 		}
@@ -49,15 +49,15 @@ var errChurn = fmt.Errorf("%w: the lock files are removed as fast as they are ma
 
 // attempt tries, and if that fails and there is a sleeper, asks to be woken and
 // tries again: an unlock between the two must not be missed.
-func (c *claimer) attempt(main *lockfile, as standing, s *sleeper) (driver.Claim, error) {
+func (c *claimer) attempt(ctx context.Context, main *lockfile, as standing, s *sleeper) (driver.Claim, error) {
 	if err := c.approach(main, as); err != nil {
 		return nil, err
 	}
-	got, err := main.take(c.shared, main)
+	got, err := main.take(ctx, c.shared, main)
 	if s != nil && errors.Is(err, core.ErrNotAcquired) {
 		main.setGated(true)
 		s.follow(main, true)
-		got, err = main.take(c.shared, main)
+		got, err = main.take(ctx, c.shared, main)
 	}
 	if err != nil {
 		return nil, err // Not a nil claim in an interface.

@@ -14,7 +14,8 @@ import (
 // An events is the provider's one source of what happens to its files. It is
 // opened when it is first needed, because a user may have few of them.
 type events struct {
-	p *Provider
+	p    *Provider
+	late sync.WaitGroup // of what was heard; begun by the goroutine of the watcher
 
 	mu       sync.Mutex
 	watcher  *fswatch.Watcher
@@ -74,7 +75,8 @@ func (e *events) tell(t core.EventType, err error) {
 	})
 }
 
-// close ends the watching. Files may be closed afterwards only.
+// close ends the watching, and waits until all that was heard was seen to. Files may be
+// closed afterwards only.
 func (e *events) close() error {
 	e.mu.Lock()
 	w := e.watcher
@@ -83,5 +85,7 @@ func (e *events) close() error {
 	if w == nil {
 		return nil
 	}
-	return w.Close()
+	err := w.Close()
+	e.late.Wait() // Nobody begins anything any more.
+	return err
 }

@@ -31,7 +31,7 @@ func (p *Provider) GC(ctx context.Context, olderThan time.Duration) (removed int
 	before := time.Now().Add(-olderThan)
 	p.files.clear() // On Windows, none that is open could be removed.
 	remove := func(file string) error {
-		return p.ledger.locked(func(*ledgerLock) error {
+		return p.ledger.locked(ctx, func(*ledgerLock) error {
 			if p.collect(file, before) {
 				removed++
 			}

@@ -1,12 +1,12 @@
 package file
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/distlock/distlock-go/core"
@@ -20,7 +20,9 @@ const ledgerName = "distlock.ledger"
 // A ledger allots tokens to the files of a directory: each token once, in order,
 // and never less than the clock says. It is a file with one number, up to which
 // everything has been allotted, and the number's complement, without which it
-// counts as lost. It is locked for some microseconds each time.
+// counts as lost. It is locked for some microseconds each time, or as long as a
+// flush of the disk takes. Others may keep it for longer, so whoever locks it holds
+// no mutex; that of a file may be taken while it is locked.
 //
 // If it is lost, with a whole directory or by a power failure, the clock stands
 // in for it: tokens then still grow unless the clock was set back meanwhile, or
@@ -29,7 +31,9 @@ type ledger struct {
 	p        *Provider
 	patience time.Duration
 
-	mu     sync.Mutex
+	turn chan struct{} // full while somebody of this provider locks or uses it
+
+	// Of whoever has the turn.
 	f      *flock.File // nil: not open
 	busy   time.Time   // since when others were found to have it locked; zero: they were not
 	closed bool
@@ -45,11 +49,19 @@ const patience = 5 * time.Second
 
 // locked calls use with the ledger locked. Those of this provider wait one after the
 // other, but all for the same time: whoever had to wait for one who has given up does
-// so too. As long as some get the ledger, the patience of the others begins anew.
-func (l *ledger) locked(use func(*ledgerLock) error) error {
+// so too. As long as some get the ledger, the patience of the others begins anew. A
+// wait ends when ctx does, or when the provider is closed.
+func (l *ledger) locked(ctx context.Context, use func(*ledgerLock) error) error {
 	start := time.Now()
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	closing := l.p.engine.Context().Done()
+	select {
+	case l.turn <- struct{}{}:
+	case <-closing:
+		return core.ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-l.turn }()
 	for pause := 20 * time.Microsecond; ; pause = min(2*pause, 5*time.Millisecond) {
 		ok, err := l.lock()
 		if err != nil {
@@ -59,9 +71,6 @@ func (l *ledger) locked(use func(*ledgerLock) error) error {
 			l.busy = time.Time{}
 			break
 		}
-		if l.p.engine.Context().Err() != nil {
-			return core.ErrClosed
-		}
 		if l.busy.IsZero() {
 			l.busy = time.Now()
 		}
@@ -69,7 +78,17 @@ func (l *ledger) locked(use func(*ledgerLock) error) error {
 			return fmt.Errorf("%w: %s was locked for %v (a process was stopped there; let it go on, or end it)",
 				core.ErrUnavailable, filepath.Join(l.p.folder.path, ledgerName), l.patience)
 		}
-		time.Sleep(pause)
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+			continue
+		case <-closing:
+			err = core.ErrClosed
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		timer.Stop()
+		return err
 	}
 	err := use(&ledgerLock{l.f})
 	if uerr := l.f.Unlock(); uerr != nil {
@@ -111,8 +130,8 @@ func (l *ledger) drop() {
 }
 
 func (l *ledger) close() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.turn <- struct{}{}
+	defer func() { <-l.turn }()
 	l.closed = true
 	if l.f != nil {
 		l.drop()

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"slices"
@@ -28,6 +29,11 @@ import (
 //     the removal, and so drawn its tokens from the ledger after ours.
 //   - It is removed after the check: the hold is lost, which is known to a Check
 //     at once and to Done as soon as the system tells.
+//
+// Err, Release and the goroutine that hears of losses need the mutex of the file, so
+// nobody waits for anything while they have it. If the token must come from the
+// ledger, the mutex is given up meanwhile: the file stays locked, in the mode that it
+// was locked in, and what became of it is found by the check.
 type lockfile struct {
 	p     *Provider
 	name  string // of the file
@@ -42,6 +48,8 @@ type lockfile struct {
 
 	hint atomic.Int64 // of a semaphore: the permit that was taken last
 	mute atomic.Bool  // the page's bell cannot be listened to
+
+	heard atomic.Uint32 // of a fswatch.Event: what a goroutine was begun for and has yet to see
 
 	mu       sync.Mutex
 	mode     int   // exclusive, or how many of this provider share it; 0: not locked
@@ -58,10 +66,11 @@ const exclusive = -1
 
 // take makes a claim of the file. The token is drawn from source, which is the
 // file itself or, for a permit, the main file of the semaphore. Its error is
-// errReplaced, matches core.ErrNotAcquired, or matches core.ErrUnavailable.
-func (lf *lockfile) take(shared bool, source *lockfile) (*claim, error) {
+// errReplaced, matches core.ErrNotAcquired, matches core.ErrUnavailable, or is that of
+// the context.
+func (lf *lockfile) take(ctx context.Context, shared bool, source *lockfile) (*claim, error) {
 	lf.mu.Lock()
-	c, err := lf.grant(shared, source)
+	c, err := lf.grant(ctx, shared, source)
 	gone := lf.gone
 	lf.mu.Unlock()
 	if gone != nil {
@@ -70,12 +79,13 @@ func (lf *lockfile) take(shared bool, source *lockfile) (*claim, error) {
 	return c, err
 }
 
-func (lf *lockfile) grant(shared bool, source *lockfile) (*claim, error) {
+// grant is take with the mutex held, which it gives up while it waits.
+func (lf *lockfile) grant(ctx context.Context, shared bool, source *lockfile) (*claim, error) {
 	if err := lf.lock(shared); err != nil {
 		return nil, err
 	}
 	c := &claim{lf: lf, shared: shared, entry: unlisted, since: time.Now()}
-	err := source.drawFor(c)
+	err := source.drawFor(ctx, c)
 	if err == nil {
 		err = lf.standsAt(c.since)
 	}

@@ -188,7 +188,7 @@ func TestLedgerOfADirectoryThatWasMoved(t *testing.T) {
 			dir, move := prepare(t)
 			p := provider(t, dir, &Options{CheckInterval: time.Hour})
 			use := func() {
-				if err := p.ledger.locked(func(*ledgerLock) error { return nil }); err != nil {
+				if err := p.ledger.locked(t.Context(), func(*ledgerLock) error { return nil }); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -106,7 +106,7 @@ func (c *permits) takeOne(ctx context.Context, main *lockfile, i int, s *sleeper
 	if s != nil {
 		s.follow(lf, false)
 	}
-	got, err := lf.take(false, main)
+	got, err := lf.take(ctx, false, main)
 	if err != nil {
 		c.p.files.put(lf)
 		return nil, err

@@ -79,7 +79,7 @@ func (p *Provider) setUp(dir string, opts *Options) (err error) {
 	p.lately = max(p.opts.CheckInterval/2, 1)
 	p.listeners = make(chan struct{}, listeners)
 	p.ledger.p, p.events.p, p.probe.p = p, p, p
-	p.ledger.patience = patience
+	p.ledger.patience, p.ledger.turn = patience, make(chan struct{}, 1)
 	p.owner = newOwnerRecord(p.opts.Owner)
 	p.host = core.ThisProcess().Host
 	p.boot = host.Boot()

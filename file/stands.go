@@ -87,12 +87,29 @@ func (lf *lockfile) end() {
 	}
 }
 
-// event takes in what the system tells of the file.
+// event takes in what the system tells of the file. One goroutine hears of all files,
+// so it does not wait for the mutex of one: whoever has that may be held up by the disk.
 func (lf *lockfile) event(what fswatch.Event) {
 	if !lf.p.files.keep(lf) {
 		return
 	}
+	if what == fswatch.Freed && lf.mu.TryLock() {
+		lf.wake()
+		lf.mu.Unlock()
+		lf.p.files.put(lf)
+		return
+	}
+	if lf.heard.Or(uint32(what)) != 0 {
+		lf.p.files.put(lf) // A goroutine was begun that has yet to look what was heard.
+		return
+	}
+	lf.p.events.late.Go(lf.heed)
+}
+
+// heed does what was heard, and ends a use of the file.
+func (lf *lockfile) heed() {
 	defer lf.p.files.put(lf)
+	what := fswatch.Event(lf.heard.Swap(0))
 	if what&fswatch.Changed != 0 {
 		lf.verify()
 	}

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -36,12 +37,13 @@ const (
 )
 
 // drawFor gives a claim of this file, or of a permit whose tokens this file has,
-// its token, and lists the holder. It fails with errReplaced or an error that
-// matches core.ErrUnavailable.
+// its token, and lists the holder. It fails with errReplaced, the error of the context
+// or one that matches core.ErrUnavailable. The mutex of the claim's file must be held;
+// it is given up while the ledger is asked.
 //
 // Shared holders draw at the same time. On a mapped page that is safe; a page
 // that is not mapped is used under the ledger's lock.
-func (lf *lockfile) drawFor(c *claim) error {
+func (lf *lockfile) drawFor(ctx context.Context, c *claim) error {
 	own := lf == c.lf
 	if !own {
 		lf.mu.Lock()
@@ -52,7 +54,15 @@ func (lf *lockfile) drawFor(c *claim) error {
 		if n == attempts {
 			return errDamage
 		}
-		token, err = lf.refill(c)
+		if !own {
+			lf.mu.Unlock()
+		}
+		c.lf.mu.Unlock()
+		token, err = lf.refill(ctx, c)
+		c.lf.mu.Lock()
+		if !own {
+			lf.mu.Lock()
+		}
 		c.since = time.Now() // It may have waited for the ledger, while the directory was moved.
 	}
 	if err == nil && !own {
@@ -105,36 +115,37 @@ func (lf *lockfile) intact() bool {
 }
 
 // refill has the ledger allot new tokens to the file, and draws one. It returns 0
-// if somebody damages the file meanwhile.
+// if somebody damages the file meanwhile. Neither the mutex of this file nor that of
+// the claim's may be held: it waits for the ledger, and for the disk.
 //
 // It sets the counter to the beginning of the allotment, where it is used up in
 // the eyes of others; has the new mark written to the disk; and only then sets
 // the mark. Dying in between loses some tokens, no more.
-func (lf *lockfile) refill(c *claim) (token uint64, err error) {
+func (lf *lockfile) refill(ctx context.Context, c *claim) (token uint64, err error) {
 	p := lf.page
-	err = lf.p.ledger.locked(func(l *ledgerLock) error {
+	err = lf.p.ledger.locked(ctx, func(l *ledgerLock) error {
 		if err := page.Fit(lf.f); err != nil {
 			return err
 		}
 		var most uint64
 		var known bool
 		n := uint64(firstReserve)
-		err := lf.do(func() {
-			token = lf.next(c) // Another process may have been quicker.
+		err := lf.withMutex(func() {
+			token = lf.next(c) // Another one may have been quicker.
 			known = p.Load(atMagic) == magic
 			if lf.intact() && p.Load(atNext) == p.Load(atMark) {
 				n = reserve
 			}
-			most = lf.most()
+			most = max(lf.most(), lf.last)
 		})
 		if err != nil || token != 0 {
 			return err
 		}
-		base, err := l.allot(max(most, lf.last), n)
+		base, err := l.allot(most, n)
 		if err != nil {
 			return err
 		}
-		if err := lf.do(func() {
+		if err := lf.withMutex(func() {
 			p.Store(atNext, seal(base))
 			p.Store(atReserved, seal(base+n))
 		}); err != nil {
@@ -148,8 +159,8 @@ func (lf *lockfile) refill(c *claim) (token uint64, err error) {
 		if err != nil {
 			return err
 		}
-		lf.trusted = true
-		return lf.do(func() {
+		return lf.withMutex(func() {
+			lf.trusted = true
 			p.Store(atMark, seal(base+n))
 			p.Store(atBoot, lf.p.boot)
 			p.Store(atMagic, magic)
@@ -157,6 +168,13 @@ func (lf *lockfile) refill(c *claim) (token uint64, err error) {
 		})
 	})
 	return token, unavailable(err)
+}
+
+// withMutex is do by somebody who does not have the mutex.
+func (lf *lockfile) withMutex(use func()) error {
+	lf.mu.Lock()
+	defer lf.mu.Unlock()
+	return lf.do(use)
 }
 
 // most returns the greatest token that the counter speaks of, or 0 if it is
@@ -204,5 +222,5 @@ func (lf *lockfile) writeName() error {
 	if _, err := lf.f.WriteAt([]byte(lf.title), page.Size); err != nil {
 		return err
 	}
-	return lf.do(func() { lf.page.Store(atNameLen, uint64(len(lf.title))) })
+	return lf.withMutex(func() { lf.page.Store(atNameLen, uint64(len(lf.title))) })
 }

@@ -222,7 +222,7 @@ func TestLedger(t *testing.T) {
 	var last uint64
 	for _, floor := range []uint64{0, 0, clock() + 1_000_000, 0} {
 		before := clock()
-		err := p.ledger.locked(func(l *ledgerLock) error {
+		err := p.ledger.locked(t.Context(), func(l *ledgerLock) error {
 			base, err := l.allot(floor, 10)
 			if base < last || base < floor || base < before {
 				t.Errorf("allotted from %d, after %d, for a floor of %d", base, last, floor)
@@ -234,7 +234,7 @@ func TestLedger(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	err := p.ledger.locked(func(l *ledgerLock) error {
+	err := p.ledger.locked(t.Context(), func(l *ledgerLock) error {
 		_, err := l.allot(maxToken-5, 10)
 		return err
 	})

@@ -13,7 +13,7 @@ import (
 )
 
 // A File is an open file that can be locked. Its methods must not be called at
-// the same time, except for ReadAt, WriteAt, Ring and Sync.
+// the same time, except for ReadAt, WriteAt, Size, Ring and Sync.
 type File struct {
 	fd   int
 	path string

@@ -10,7 +10,7 @@ import (
 )
 
 // A File is an open file that can be locked. Its methods must not be called at
-// the same time, except for ReadAt, WriteAt, Ring and Sync.
+// the same time, except for ReadAt, WriteAt, Size, Ring and Sync.
 //
 // It is opened without FILE_SHARE_DELETE. As long as anybody has it open nobody
 // can remove or rename it, so a lock cannot be lost that way.
