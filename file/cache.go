@@ -185,6 +185,9 @@ func newLockfile(p *Provider, name string, f *flock.File, local bool) (*lockfile
 		return &lockfile{p: p, name: name, f: f, page: page.Copy(f)}, nil
 	}
 	mapped, err := page.Map(f)
+	for tooMany(err) && p.files.clear() {
+		mapped, err = page.Map(f)
+	}
 	if err != nil {
 		_ = f.Close()
 		return nil, err

@@ -26,10 +26,12 @@ var ErrDegraded = errors.New("works, but waiters poll")
 func (p *Provider) Check(ctx context.Context) error {
 	err := p.usable(ctx)
 	if err == nil {
-		err = unavailable(p.check())
-	}
-	if err == nil {
-		err = p.checkEvents()
+		var mapped bool
+		mapped, err = p.check()
+		err = unavailable(err)
+		if err == nil {
+			err = p.checkEvents(mapped)
+		}
 	}
 	if err != nil {
 		return &core.Error{Op: "check", Name: p.folder.path, Err: err}
@@ -37,19 +39,19 @@ func (p *Provider) Check(ctx context.Context) error {
 	return nil
 }
 
-// check tries a lock on a file of its own.
-func (p *Provider) check() error {
+// check tries a lock on a file of its own, and reports whether its page was mapped.
+func (p *Provider) check() (mapped bool, err error) {
 	p.folder.missing()
 	name := "check-" + rand.Text()[:8]
 	first, err := p.openFile(name)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer os.Remove(first.Path())
 	defer first.Close()
 	second, err := flock.OpenExisting(first.Path())
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer second.Close()
 	for _, step := range []struct {
@@ -59,21 +61,21 @@ func (p *Provider) check() error {
 	}{{first, false, true}, {second, false, false}, {second, true, false}} {
 		got, err := step.file.TryLock(step.shared)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if got != step.want {
-			return &fs.PathError{Op: "lock", Path: first.Path(), Err: fmt.Errorf(
+			return false, &fs.PathError{Op: "lock", Path: first.Path(), Err: fmt.Errorf(
 				"%w: two opens of one file do not exclude each other", errors.ErrUnsupported)}
 		}
 	}
 	mem, err := page.Map(first)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := errors.Join(mem.Do(func() { mem.Store(atNext, 1) }), mem.Close(), first.Unlock()); err != nil {
-		return err
+		return false, err
 	}
-	return p.checkFiles()
+	return mem.Mapped(), p.checkFiles()
 }
 
 // checkFiles looks for files of others that this process cannot use.
@@ -94,7 +96,7 @@ func (p *Provider) checkFiles() error {
 }
 
 // checkEvents tells why waiters poll, if they do.
-func (p *Provider) checkEvents() error {
+func (p *Provider) checkEvents(mapped bool) error {
 	if p.opts.Polling {
 		return fmt.Errorf("%w: Options.Polling is set", ErrDegraded)
 	}
@@ -104,6 +106,10 @@ func (p *Provider) checkEvents() error {
 	w, err := fswatch.New()
 	if errors.Is(err, errors.ErrUnsupported) {
 		return nil // As everywhere on this platform.
+	}
+	if err == nil && !mapped {
+		_ = w.Close()
+		return fmt.Errorf("%w: the file system of the directory does not map files into memory (use another directory)", ErrDegraded)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w (raise fs.inotify.max_user_instances by sysctl)", ErrDegraded, err)

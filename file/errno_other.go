@@ -5,5 +5,5 @@ package file
 // cureOf says what can be done about an error number.
 func cureOf(error) string { return "" }
 
-// tooManyOpen reports whether closing files would help.
-func tooManyOpen(error) bool { return false }
+// tooMany reports whether closing files would help.
+func tooMany(error) bool { return false }

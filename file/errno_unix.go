@@ -18,11 +18,15 @@ func cureOf(err error) string {
 		return "there is no space left; free some, or use another directory"
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return "too many files are open; raise the limit (ulimit -n), or lower Options.IdleFiles"
+	case errors.Is(err, syscall.ENOMEM):
+		return "this process may not have more memory or mappings; raise the limit (ulimit -v, or sysctl vm.max_map_count), or lower Options.IdleFiles"
+	case errors.Is(err, syscall.EAGAIN):
+		return "this process may not lock more of its memory; raise the limit (ulimit -l)"
 	}
 	return ""
 }
 
-// tooManyOpen reports whether closing files would help.
-func tooManyOpen(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+// tooMany reports whether closing files would help.
+func tooMany(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
 }

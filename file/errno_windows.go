@@ -22,5 +22,5 @@ func cureOf(err error) string {
 	return ""
 }
 
-// tooManyOpen reports whether closing files would help.
-func tooManyOpen(err error) bool { return errors.Is(err, windows.ERROR_TOO_MANY_OPEN_FILES) }
+// tooMany reports whether closing files would help.
+func tooMany(err error) bool { return errors.Is(err, windows.ERROR_TOO_MANY_OPEN_FILES) }

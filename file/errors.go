@@ -42,8 +42,16 @@ func cure(err error) string {
 		return "it was not followed; remove it, and ask who planted it"
 	case errors.Is(err, flock.ErrNotFile):
 		return "remove it, or use another directory"
+	case errors.Is(err, fs.ErrPermission) && toMap(err):
+		return "a security policy forbids to map it into memory; have that allowed (SELinux calls it map)"
 	case errors.Is(err, fs.ErrPermission):
 		return "it belongs to another user; to share a directory set Options.Mode, to 0o660 for a group, in all the processes"
 	}
 	return cureOf(err)
+}
+
+// toMap reports whether an error is of the mapping of a file.
+func toMap(err error) bool {
+	p, ok := errors.AsType[*fs.PathError](err)
+	return ok && p.Op == "map"
 }

@@ -132,7 +132,7 @@ func (p *Provider) openFile(name string) (f *flock.File, err error) {
 			return f, nil
 		case errors.Is(err, fs.ErrNotExist):
 			p.folder.missing()
-		case !tooManyOpen(err) || !p.files.clear():
+		case !tooMany(err) || !p.files.clear():
 			return nil, err
 		}
 	}

@@ -146,13 +146,15 @@ func (p *Provider) pollPauses() (least, most time.Duration) {
 }
 
 // addSleeper has a sleeper woken by what the system tells of the file, and
-// reports whether it tells all there is to know.
+// reports whether it tells all there is to know. Of a page that is not mapped it tells
+// too much: whoever looks at it reads the file, which would wake all, and the one who
+// looks first of all, for ever.
 func (lf *lockfile) addSleeper(s *sleeper) bool {
 	lf.mu.Lock()
 	defer lf.mu.Unlock()
 	lf.observe()
 	lf.sleepers = append(lf.sleepers, s)
-	return lf.watch != nil && lf.watch.Listen(true) == nil && fswatch.TellsOfClose
+	return lf.page.Mapped() && lf.watch != nil && lf.watch.Listen(true) == nil && fswatch.TellsOfClose
 }
 
 // removeSleeper undoes addSleeper. The listening goes on until there is something

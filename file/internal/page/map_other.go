@@ -4,6 +4,9 @@ package page
 
 import "github.com/distlock/distlock-go/file/internal/flock"
 
+// Maps says that pages are mapped here, where the file system can do that.
+const Maps = false
+
 // Map returns the page of f, which is not mapped here.
 func Map(f *flock.File) (*Page, error) { return Copy(f), nil }
 

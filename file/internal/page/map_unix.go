@@ -3,24 +3,41 @@
 package page
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/distlock/distlock-go/file/internal/flock"
 )
 
-// Map returns the page of f, mapped if the file system can do that.
+// Maps says that pages are mapped here, by all processes, where the file system can
+// do that.
+const Maps = true
+
+// Map returns the page of f, mapped if the file system can do that. What keeps only
+// this process from it is an error.
 func Map(f *flock.File) (*Page, error) {
 	if err := Fit(f); err != nil {
 		return nil, err
 	}
 	mem, err := unix.Mmap(f.FD(), 0, Size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
-		return Copy(f), nil //nolint:nilerr // Not every file system maps files.
+	switch {
+	case err == nil:
+		return &Page{mem: mem}, nil
+	case slices.ContainsFunc(unmappable, func(no unix.Errno) bool { return errors.Is(err, no) }):
+		return Copy(f), nil
 	}
-	return &Page{mem: mem}, nil
+	return nil, &fs.PathError{Op: "map", Path: f.Path(), Err: err}
 }
+
+// unmappable is how file systems say that they do not map files for reading and
+// writing; see mmap(2). They say it to every process. One that lacks memory, mappings
+// or a right (ENOMEM, EAGAIN, EACCES, EPERM) must not go on without a mapping: others
+// have one, and do not know when the page is read and written back as a whole.
+var unmappable = []unix.Errno{unix.ENODEV, unix.EINVAL, unix.ENOTSUP, unix.EOPNOTSUPP, unix.ENOSYS}
 
 // Fit gives a file that is too short its page. What is in memory beyond the end
 // of a file may be forgotten at any time, and beyond the page that the end is in
