@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -28,8 +29,8 @@ type Search struct {
 	// search, unless its file is of another package: the source has changed.
 	Equivalent map[string]string
 
-	// Only, if not empty, leaves all mutants out whose key does not contain it.
-	Only string
+	// Only, if not nil, leaves all mutants out whose key does not match it.
+	Only *regexp.Regexp
 
 	// Survivor, if not nil, is told of each mutant that no test has noticed as
 	// soon as that is known, by one goroutine at a time.
@@ -113,7 +114,7 @@ func (s *Search) Run(ctx context.Context) (Report, error) {
 		})
 	}
 	for _, m := range all {
-		if !strings.Contains(m.Key(), s.Only) {
+		if s.Only != nil && !s.Only.MatchString(m.Key()) {
 			continue
 		}
 		if s.Equivalent[m.Key()] != "" {

@@ -113,3 +113,21 @@ func TestAPackageThatIsNotThere(t *testing.T) {
 		t.Error("nothing was searched, and nobody is told")
 	}
 }
+
+// TestEquivalent holds the list of make mutants to the sources that it is about.
+func TestEquivalent(t *testing.T) {
+	t.Chdir("../..")
+	list, err := ReadEquivalent("internal/mutants/equivalent.txt")
+	if err != nil || len(list) < 20 {
+		t.Fatalf("%d mutants are equivalent: %v", len(list), err)
+	}
+	s := &Search{Dir: "core", Packages: []string{"./driver", "./internal/..."}, Equivalent: list}
+	if _, err := s.mutants(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for key := range list {
+		if !strings.HasPrefix(key, "core/driver/") && !strings.HasPrefix(key, "core/internal/") {
+			t.Errorf("%s is of a package that make mutants does not search", key)
+		}
+	}
+}

@@ -241,7 +241,11 @@ func TestCloseEndsTheCare(t *testing.T) {
 		var s server
 		sched := scheduler(t, &s, nil)
 		sched.Add(newHolder(), time.Now(), term)
+		synctest.Wait() // It sleeps until the lease is due.
 		sched.Close()
+		if took := time.Since(s.start); took != 0 {
+			t.Errorf("Close took %v", took)
+		}
 		time.Sleep(10 * term)
 		if len(s.renewed) != 0 {
 			t.Errorf("%d renewals were sent after Close", len(s.renewed))

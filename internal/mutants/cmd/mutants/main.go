@@ -9,13 +9,12 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
+	"regexp"
 	"time"
 
 	"github.com/distlock/distlock-go/internal/mutants"
@@ -24,13 +23,18 @@ import (
 func main() {
 	dir := flag.String("dir", ".", "the module")
 	list := flag.String("equivalent", "", "a file of mutants that change nothing, a line each: the mutant, # and the reason")
-	only := flag.String("only", "", "try only mutants whose text contains this")
+	only := flag.String("only", "", "try only mutants whose text matches this expression")
 	jobs := flag.Int("jobs", 2, "how many to try at a time")
 	timeout := flag.Duration("timeout", 30*time.Second, "of the tests of one package")
 	flag.Parse()
+	some, err := regexp.Compile(*only)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mutants:", err)
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	survivors, err := run(ctx, *list, &mutants.Search{
-		Dir: *dir, Packages: flag.Args(), Timeout: *timeout, Jobs: *jobs, Only: *only,
+		Dir: *dir, Packages: flag.Args(), Timeout: *timeout, Jobs: *jobs, Only: some,
 		Survivor: func(m mutants.Mutant) { fmt.Fprintln(os.Stderr, "survived:", m) },
 	})
 	stop()
@@ -44,7 +48,7 @@ func main() {
 }
 
 func run(ctx context.Context, list string, s *mutants.Search) (survivors int, err error) {
-	if s.Equivalent, err = readList(list); err != nil {
+	if s.Equivalent, err = mutants.ReadEquivalent(list); err != nil {
 		return 0, err
 	}
 	report, err := s.Run(ctx)
@@ -52,34 +56,4 @@ func run(ctx context.Context, list string, s *mutants.Search) (survivors int, er
 		return 0, err
 	}
 	return report.Survived(), report.Write(os.Stdout)
-}
-
-// readList reads the mutants that are equivalent to the program, with the reasons.
-func readList(file string) (map[string]string, error) {
-	known := make(map[string]string)
-	if file == "" {
-		return known, nil
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		line := strings.TrimSpace(lines.Text())
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		mutant, reason, _ := strings.Cut(line, " # ")
-		mutant, reason = strings.TrimSpace(mutant), strings.TrimSpace(reason)
-		if reason == "" {
-			return nil, fmt.Errorf("%s: %q gives no reason", file, line)
-		}
-		if known[mutant] != "" {
-			return nil, fmt.Errorf("%s: %q is there twice", file, mutant)
-		}
-		known[mutant] = reason
-	}
-	return known, lines.Err()
 }
