@@ -26,6 +26,7 @@ type facts struct {
 	version  int    // server_version_num
 	timeline uint64
 	sequence string // that tokens are drawn from, quoted, or ""
+	drawn    int64  // from it, before the session is used
 }
 
 // connect opens a connection, makes sure that a lock taken on it is worth
@@ -54,7 +55,7 @@ func (d *dialer) prepare(ctx context.Context, conn *pgconn.PgConn) (facts, error
 	if err != nil {
 		return f, err
 	}
-	if f.sequence, err = d.opts.prepareTokens(ctx, conn); err != nil {
+	if f.sequence, f.drawn, err = d.opts.prepareTokens(ctx, conn); err != nil {
 		return f, unlessInvalid(err)
 	}
 	if err := conn.SyncConn(ctx); err != nil {

@@ -78,7 +78,8 @@ type Options struct {
 
 	// NoCreate says that the sequence must not be created if it is missing. It
 	// is missing too if the role may not create it; [TokenSQL] has the statements
-	// for somebody who may.
+	// for somebody who may. A sequence that is there is used, and set to the time,
+	// see [TokenSQL], if the role may do that.
 	NoCreate bool
 
 	// RequireToken makes it an error that no token can be drawn. Without it the

@@ -25,7 +25,25 @@ func (s *session) row(m *pgproto3.DataRow) error {
 	if err != nil {
 		return err
 	}
+	if err := s.draws(drawn); err != nil {
+		return err
+	}
 	return s.outcome(st, m.Values, drawn)
+}
+
+// draws refuses a value that is not greater than the last one. Somebody has restarted
+// the sequence, or dropped it and made another one, which a statement that is prepared
+// draws from as if it were the same. What was granted with it must not be had, so the
+// session ends; the next one lifts the sequence, if its role may. mu is held.
+func (s *session) draws(drawn int64) error {
+	if drawn < tokensPerDraw || s.facts.sequence == "" {
+		return nil // It says something else.
+	}
+	if drawn <= s.drawn {
+		return fmt.Errorf("the sequence of tokens %s has gone back, from %d to %d", s.facts.sequence, s.drawn, drawn)
+	}
+	s.drawn = drawn
+	return nil
 }
 
 // outcome gives each op of a step its part of the row.

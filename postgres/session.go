@@ -51,6 +51,7 @@ type session struct {
 	gathering bool // callers that were just answered are about to add their next ops
 	writing   bool // a batch, without mu
 	writer    writer
+	drawn     int64             // the last token
 	claims    *claim            // told of the loss, a list in no order
 	table     table             // of the keys that are taken on this session
 	families  map[int64]*family // of slots, by their base
@@ -69,6 +70,7 @@ func newSession(conn *pgconn.PgConn, f facts, p *pool) *session {
 	s := &session{
 		pool:      p,
 		conn:      conn,
+		drawn:     f.drawn,
 		net:       conn.Conn(),
 		fe:        conn.Frontend(),
 		facts:     f,

@@ -300,8 +300,8 @@ func TestStandby(t *testing.T) {
 	if h.Token() <= before {
 		t.Errorf("after the failover the token is %d; it was %d", h.Token(), before)
 	}
-	if before>>48 != 1 || h.Token()>>48 != 2 {
-		t.Errorf("the tokens %d and %d do not begin with the timelines 1 and 2", before, h.Token())
+	if (h.Token()-before)>>48 != 1 {
+		t.Errorf("the tokens %d and %d are not one timeline apart", before, h.Token())
 	}
 	release(t, h)
 }
