@@ -32,8 +32,9 @@ BENCHTIME ?= 1s
 # What to torture, and how long: make torture BACKEND=redis FOR=10m; make scale BACKEND=redis
 BACKEND   ?= file postgres redis redlock
 
-# Which fuzz targets to run: make fuzz FUZZ='Keys|Names' FOR=1000000x
+# Which fuzz targets to run: make fuzz FUZZ='Keys|Names' BUT=Seal FOR=1000000x
 FUZZ      ?=
+BUT       ?=
 
 .PHONY: help
 help: ## Show this help
@@ -71,8 +72,8 @@ bench: testenv ## Run the benchmarks against real servers (PKG=, BENCHTIME=)
 
 .PHONY: fuzz
 fuzz: FOR ?= 10s
-fuzz: testenv ## Run the fuzz targets, each FOR a time or a number of executions, such as 1m or 1000000x (FOR=, FUZZ=)
-	@$(TESTENV) -- bash internal/fuzz/run.sh $(FOR) '$(FUZZ)'
+fuzz: testenv ## Run the fuzz targets, each FOR a time or a number of executions, such as 1m or 1000000x (FOR=, FUZZ=, BUT=)
+	@$(TESTENV) -- bash internal/fuzz/run.sh $(FOR) '$(FUZZ)' '$(BUT)'
 
 .PHONY: mutants
 mutants: ## Plant defects into the engine, one at a time, and fail if the tests do not notice one; internal/mutants/report.txt has the result (half an hour)

@@ -14,7 +14,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-time=$1 only=${2:-.} but=${3:-^$}
+time=$1 only=${2:-.} but=${3:-^$} # no name is empty
 asked=1
 [[ $time =~ ^([0-9]+)x$ ]] && asked=${BASH_REMATCH[1]}
 log=$(mktemp)
