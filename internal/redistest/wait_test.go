@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,29 +76,45 @@ func TestCutSubscriptionRecovers(t *testing.T) {
 }
 
 // The connection of the subscription is silently dead, which the driver does not
-// notice. Our own probe does.
+// notice. Our own probe does, and the next subscription is told of a hand-over.
 func TestBlackHoleOfSubscriptionIsNoticed(t *testing.T) {
+	t.Parallel()
 	server := start(t, testenv.RedisConfig{})
 	proxy := faultproxy.New(t, server.Addr())
 	c := admin(t, server)
 	var events log
 	o := quick()
-	o.Observer = &events
-	p, q := open(t, server.URL(), quick()), open(t, through(t, server.URL(), proxy), o)
+	o.Observer, o.WaitLease, o.Lease = &events, 9*time.Second, time.Minute
+	p, q := open(t, server.URL(), o), open(t, through(t, server.URL(), proxy), o)
 	listening(t, c, q)
-	first := true
+	var dead, next, told atomic.Int64 // connections: the dead one, its successor, and that of the grant
 	proxy.SetHook(func(e faultproxy.Event) faultproxy.Action {
-		if first && e.Direction == faultproxy.Down && contains(e.Data, "P|") {
+		conn := int64(e.Conn)
+		switch {
+		case e.Direction == faultproxy.Up:
+		case contains(e.Data, "P|") && dead.CompareAndSwap(0, conn):
 			return faultproxy.Mute
+		case contains(e.Data, "subscribe") && dead.Load() != 0:
+			next.Store(conn)
+		case contains(e.Data, "G|"):
+			told.Store(conn)
 		}
 		return faultproxy.Forward
 	})
 	h := acquire(t, p.NewLock("hole"))
 	w := waiting(patient(t), q.NewLock("hole"))
-	eventually(t, "the probe fails and the subscription is replaced", 10*time.Second, func() bool { return events.saw(core.EventProbeFailed) })
-	proxy.SetHook(nil)
+	eventually(t, "the probe fails and the subscription is replaced", 20*time.Second, func() bool {
+		return events.saw(core.EventProbeFailed) && next.Load() != 0
+	})
 	release(t, h)
+	start := time.Now()
 	release(t, granted(t, w))
+	if d := time.Since(start); d > 2*time.Second {
+		t.Errorf("the waiter got in after %v: it was not told, but found out", d)
+	}
+	eventually(t, "the new subscription is told of the grant", 5*time.Second, func() bool {
+		return told.Load() == next.Load() && told.Load() != dead.Load()
+	})
 }
 
 // A user without the right to subscribe waits by polling, in order, and hears so.
@@ -230,12 +247,21 @@ func TestSilentWaiterCostsItsClaim(t *testing.T) {
 func TestBreakIsPushed(t *testing.T) {
 	server := start(t, testenv.RedisConfig{})
 	c := admin(t, server)
-	o := quick()
-	o.Lease = 60 * time.Second // No renewal finds out.
+	o := lenient()
+	o.Lease, o.WaitLease = 60*time.Second, 60*time.Second // No renewal and no poll finds out.
 	p, q := open(t, server.URL(), o), open(t, server.URL(), o)
 	listening(t, c, p)
-	for kind, l := range map[core.Kind]core.Lock{core.KindLock: p.NewLock("b"), core.KindRWLock: core.Reader(p.NewRWLock("b")), core.KindSemaphore: p.NewSemaphore("b", 2)} {
-		h := acquire(t, l)
+	listening(t, c, q)
+	for kind, objects := range map[core.Kind][2]core.Lock{
+		core.KindLock:      {p.NewLock("b"), q.NewLock("b")},
+		core.KindRWLock:    {core.Reader(p.NewRWLock("b")), core.Writer(q.NewRWLock("b"))},
+		core.KindSemaphore: {p.NewSemaphore("b", 1), q.NewSemaphore("b", 1)},
+	} {
+		h := acquire(t, objects[0])
+		w := waiting(patient(t), objects[1])
+		eventually(t, "it waits", 10*time.Second, func() bool {
+			return c.Exists(context.Background(), "distlock:{b}:q", "distlock:{b}:rw:q", "distlock:{b}:sem:q").Val() == 1
+		})
 		start := time.Now()
 		n, err := q.Break(patient(t), kind, "b")
 		if n != 1 || err != nil {
@@ -252,6 +278,11 @@ func TestBreakIsPushed(t *testing.T) {
 		if !errors.Is(h.Err(), core.ErrLost) {
 			t.Errorf("Err is %v", h.Err())
 		}
+		next := granted(t, w)
+		if next.Token() <= h.Token() {
+			t.Errorf("%s: the token %d follows %d", kind, next.Token(), h.Token())
+		}
+		release(t, next)
 	}
 }
 

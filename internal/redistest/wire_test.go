@@ -154,6 +154,7 @@ func TestLateExecutionTakesNothing(t *testing.T) {
 	o.Lease = 20 * time.Second // What was taken late would stay for long.
 	p := open(t, through(t, server.URL(), proxy), o)
 	release(t, acquire(t, p.NewLock("late")))
+	fence := c.Get(context.Background(), "distlock:{late}:f").Val()
 	if err := server.Pause(); err != nil {
 		t.Fatal(err)
 	}
@@ -169,6 +170,9 @@ func TestLateExecutionTakesNothing(t *testing.T) {
 	for range 100 {
 		if v := holder(t, c, "late"); v != "" {
 			t.Fatalf("the lock is held by %s, for whom nobody waits", v)
+		}
+		if now := c.Get(context.Background(), "distlock:{late}:f").Val(); now != fence || fence == "" {
+			t.Fatalf("the token was %s and is %s: the lock was held for a moment", fence, now)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
