@@ -105,6 +105,7 @@ func (s *Scheduler) answer(e *Entry, sent Moment, err error) {
 		e.lastErr, e.gone = err, true
 		heap.Remove(&s.heap, e.index)
 		return
+	case sent.mono.Before(e.renewed): // What was sent after it has been carried out.
 	default:
 		e.lastErr = err
 		if again := s.cfg.Clock.Now().Add(s.pause()); again.Before(e.due) {
