@@ -11,6 +11,10 @@
 //		...
 //	})
 //
+// Locks are those of one database: the same name in two databases of a server is two
+// locks, and so it is in two namespaces (Options.Namespace). All that are to exclude
+// one another must connect to the same database.
+//
 // # What a hold rests on
 //
 // A hold is an advisory lock of a session, which is one connection and the server

@@ -37,6 +37,11 @@ var (
 	// matches core.ErrUnavailable.
 	ErrNoToken = kind(core.ErrUnavailable, "no fencing token can be drawn")
 
+	// ErrTxFailed: the transaction that was given to AcquireTx, or another function of
+	// transactions, has failed before, and the server carries out nothing more in it. Roll
+	// it back. It matches core.ErrUnavailable.
+	ErrTxFailed = kind(core.ErrUnavailable, "the transaction has failed before")
+
 	// ErrAuth: the server refuses the credentials. It matches
 	// core.ErrUnavailable.
 	ErrAuth = kind(core.ErrUnavailable, "the server refuses the credentials")
@@ -64,6 +69,7 @@ const (
 	codeCannotConnectNow   = "57P03"
 	codeAdminShutdown      = "57P01"
 	codeCrashShutdown      = "57P02"
+	codeTxFailed           = "25P02"
 	codeNoSuchObject       = "42704"
 	codeNoSuchTable        = "42P01"
 	codeNoPrivilege        = "42501"
@@ -92,6 +98,8 @@ func unavailable(err error) error {
 		return fmt.Errorf("%w: the server's lock table is full; raise max_locks_per_transaction: %w", ErrTooManyHolds, err)
 	case state == codeDeadlock:
 		return fmt.Errorf("%w: %w", core.ErrDeadlock, err)
+	case state == codeTxFailed:
+		return fmt.Errorf("%w: %w", ErrTxFailed, err)
 	case strings.HasPrefix(state, classAuthorization):
 		return fmt.Errorf("%w: %w", ErrAuth, err)
 	}

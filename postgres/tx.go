@@ -49,8 +49,9 @@ func (t sqlTx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 // lock_timeout and the statement_timeout of the transaction do not bound the wait, and
 // have their old values afterwards.
 //
-// Any other error matches core.ErrUnavailable, core.ErrDeadlock if the server found
-// a cycle of transactions, or core.ErrInvalid if the name is not valid.
+// Any other error matches core.ErrUnavailable, also [ErrTxFailed] if the transaction
+// had failed before, core.ErrDeadlock if the server found a cycle of transactions, or
+// core.ErrInvalid if the name is not valid.
 //
 // There is no fencing token: a drawn one would give the transaction an id, and
 // keep VACUUM from its work for as long as the lock is held. The transaction
@@ -174,6 +175,8 @@ func (o *Options) acquireTx(ctx context.Context, tx Tx, kind core.Kind, name, lo
 		return txError(name, unlessEnded(ctx, err))
 	case state == codeLockTimeout:
 		err = fmt.Errorf("%w; gave up waiting: %w", core.ErrNotAcquired, context.DeadlineExceeded)
+	case state == codeTxFailed:
+		return txError(name, unavailable(err)) // Before the savepoint: there is none to go back to.
 	default:
 		err = unavailable(err)
 	}

@@ -91,3 +91,60 @@ func TestAnswerBreaksWithin(t *testing.T) {
 		release(t, h)
 	}
 }
+
+// Somebody else may come upon the session that holds, where a pooler lends it to
+// several, and unlock what is not his. The release tells that the lock was not held any
+// more; and as nobody knows what else is not, all holds of the session are lost.
+func TestUnlockedBySomebodyElse(t *testing.T) {
+	pg := server(t, testenv.PostgresConfig{})
+	c := connect(t, pg.URL())
+	for what, kind := range map[string]func(p *postgres.Provider, name string) core.Lock{
+		"lock":      func(p *postgres.Provider, name string) core.Lock { return p.NewLock(name) },
+		"reader":    func(p *postgres.Provider, name string) core.Lock { return core.Reader(p.NewRWLock(name)) },
+		"writer":    func(p *postgres.Provider, name string) core.Lock { return core.Writer(p.NewRWLock(name)) },
+		"semaphore": func(p *postgres.Provider, name string) core.Lock { return p.NewSemaphore(name, 2) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			b := testenv.NewPgBouncer(t, testenv.PgBouncerConfig{Upstream: pg, Mode: "transaction", Settings: map[string]string{"default_pool_size": "1"}})
+			p := open(t, b.URL(), &postgres.Options{AllowPooler: true})
+			h, other := acquire(t, kind(p, "a")), acquire(t, p.NewLock("b"))
+			exec(t, connect(t, b.URL()+"&default_query_exec_mode=simple_protocol"), "select pg_advisory_unlock_all()")
+			free, err := open(t, pg.URL(), nil).NewLock("b").TryAcquire(context.Background())
+			if err != nil {
+				t.Fatalf("the session of the provider was not met: %v", err)
+			}
+			release(t, free)
+			if err := h.Release(context.Background()); !errors.Is(err, core.ErrLost) {
+				t.Errorf("the release of what was unlocked is told %v", err)
+			}
+			lostWithin(t, other, time.Second, time.Now())
+			if err := p.Close(); err != nil {
+				t.Error(err)
+			}
+			eventually(t, "no lock is left", func() bool { return locks(t, c) == 0 })
+		})
+	}
+}
+
+// Advisory locks are those of a database: the same name in two of one server is two
+// locks, and Inspect of the one does not tell of the other.
+func TestDatabasesAreApart(t *testing.T) {
+	pg := server(t, testenv.PostgresConfig{})
+	exec(t, connect(t, pg.URL()), "create database second")
+	p, q := open(t, pg.URL(), nil), open(t, as(t, pg.URL(), "", "", "second"), nil)
+	a, b := acquire(t, p.NewLock("a")), acquire(t, q.NewLock("a"))
+	for _, one := range []*postgres.Provider{p, q} {
+		if _, err := one.NewLock("a").TryAcquire(context.Background()); !errors.Is(err, core.ErrNotAcquired) {
+			t.Errorf("a second hold in one database: %v", err)
+		}
+		all, err := one.Inspect(context.Background(), "a")
+		if err != nil || len(all) != 1 || len(all[0].Holders) != 1 {
+			t.Errorf("Inspect tells of %+v, %v", all, err)
+		}
+	}
+	release(t, a)
+	if _, err := q.NewLock("a").TryAcquire(context.Background()); !errors.Is(err, core.ErrNotAcquired) {
+		t.Errorf("the release in one database freed the lock of the other: %v", err)
+	}
+	release(t, b)
+}
