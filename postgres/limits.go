@@ -93,7 +93,7 @@ func (s *session) sweep() {
 		default:
 			delete(s.families, base)
 			for _, limit := range f.limits {
-				down = append(down, lower(f.keys.limitKey(limit)))
+				down = append(down, lowering(f.keys.limitKey(limit)))
 			}
 		}
 	}

@@ -31,8 +31,7 @@ func (q *queue) overflow(ctx context.Context, l waiter) (driver.Claim, error) {
 type overflowed struct {
 	waiter
 	queue   *queue
-	listens *listener // or nil: it polls
-	flags   []*raised // shown on the session of listens
+	listens *listener // on a session that shows the flags meanwhile, or nil: it polls
 }
 
 // try makes an attempt: an urgent one at first and when it was notified, else a
@@ -68,13 +67,12 @@ func (o *overflowed) listen(ctx context.Context) error {
 	defer o.queue.pool.leave(c, 1)
 	flag, l := o.key().flag, newListener(c)
 	l.told.Store(true)
-	o.listens, o.flags = l, []*raised{raise(c, o.queue.pool.common), raise(c, flag)}
+	o.listens = l
 	c.subscribe(flag, l)
-	c.add(o.flags[0].op, o.flags[1].op)
-	for _, f := range o.flags { // One that is made again may have its outcome last.
+	for _, shows := range []<-chan error{c.raise(o.queue.pool.common), c.raise(flag)} {
 		select {
-		case <-f.op.done:
-			err = errors.Join(err, f.op.err)
+		case failed := <-shows:
+			err = errors.Join(err, failed)
 		case <-ctx.Done():
 			err = ctx.Err()
 		}
@@ -86,16 +84,17 @@ func (o *overflowed) listen(ctx context.Context) error {
 	return nil
 }
 
-// unlisten takes back listen.
+// unlisten takes back listen. The flag goes first: whoever finds it shown by another
+// wait relies on it that the session listens.
 func (o *overflowed) unlisten() {
-	if o.listens == nil {
+	l, flag := o.listens, o.key().flag
+	if l == nil {
 		return
 	}
-	o.listens.session.unsubscribe(o.key().flag, o.listens)
-	for _, f := range o.flags {
-		f.lower()
-	}
-	o.listens, o.flags = nil, nil
+	l.session.lower(o.queue.pool.common)
+	l.session.lower(flag)
+	l.session.unsubscribe(flag, l)
+	o.listens = nil
 }
 
 // Wake implements driver.Waker: the attempts begin to listen, and Sleep does the rest.
@@ -118,47 +117,6 @@ func (o *overflowed) Sleep(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 	}
 	return false
-}
-
-// A raised flag is one that a wait shows on a session which others show it on, too:
-// it is taken down as often as it was raised, because once more would take down
-// another wait's, whose releases then nobody tells.
-type raised struct {
-	session *session
-	op      *op
-	state   atomic.Int32 // 0 until it shows or is not wanted any more
-}
-
-const (
-	shows    int32 = iota + 1
-	unwanted       // before it showed
-)
-
-func raise(s *session, flag int64) *raised {
-	r := &raised{session: s, op: dropped(simple(opRaise, Int64Key(flag)))}
-	h, _ := r.op.owner.(hooks)
-	h.ending = func() {
-		if r.op.err == nil && !r.state.CompareAndSwap(0, shows) {
-			s.add(lower(r.op.key))
-		}
-	}
-	r.op.owner = h
-	return r
-}
-
-// lower takes the flag down, now or when it shows. It is called once.
-func (r *raised) lower() {
-	if !r.state.CompareAndSwap(0, unwanted) {
-		r.session.add(lower(r.op.key))
-	}
-}
-
-// lower returns an op that takes a flag down. It travels with undos, so that it is
-// not carried out a second time because of what others do.
-func lower(flag Key) *op {
-	o := simple(opLower, flag)
-	o.undoes = true
-	return o
 }
 
 // room reports whether a session to wait on is or may become available.

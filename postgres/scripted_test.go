@@ -342,47 +342,6 @@ func TestNobodyListensOnASessionThatHasEnded(t *testing.T) {
 	}
 }
 
-// A flag is taken down as often as it was raised, and no more: another wait may
-// show it on the same session.
-func TestAFlagIsTakenDownOnce(t *testing.T) {
-	s := overTCP(t)
-	done := func(replied ...int32) {
-		s.row(replies(replied...), number(0))
-		s.ready()
-	}
-	first, second := raise(s.session, 1), raise(s.session, 2)
-	s.session.add(first.op, second.op)
-	s.gets("distlock_batch")
-	s.fails()
-	s.ready()
-	s.gets("distlock_undo")
-	done(replyQuiet, replyQuiet)
-	s.gets("distlock_batch")
-	done(replyQuiet)
-	s.gets("distlock_batch")
-	s.fails()
-	s.ready()
-	s.gets("distlock_undo")
-	done(replyQuiet)
-	<-first.op.done
-	<-second.op.done
-	first.lower()
-	second.lower() // It does not show.
-	s.gets("distlock_undo")
-	if s.ops != 1 {
-		t.Errorf("%d flags are taken down, of which one shows", s.ops)
-	}
-	done(replyQuiet)
-
-	late := raise(s.session, 3)
-	s.session.add(late.op)
-	s.gets("distlock_batch")
-	late.lower()
-	done(replyQuiet)
-	s.gets("distlock_undo")
-	done(replyQuiet)
-}
-
 // Who wants to try what a wait has left behind at a server that is away waits for
 // neither the server nor, if the provider is closed, its own deadline.
 func TestSettledEndsWithClose(t *testing.T) {

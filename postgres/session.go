@@ -55,6 +55,7 @@ type session struct {
 	claims    *claim            // told of the loss, a list in no order
 	table     table             // of the keys that are taken on this session
 	families  map[int64]*family // of slots, by their base
+	flags     map[int64]*flag   // that carriers show
 	listeners map[string][]*listener
 }
 
@@ -81,6 +82,7 @@ func newSession(conn *pgconn.PgConn, f facts, p *pool) *session {
 		lost:      make(chan struct{}),
 		over:      make(chan struct{}),
 		writer:    writer{prepared: make(map[string]bool), common: p.common},
+		flags:     make(map[int64]*flag),
 		listeners: make(map[string][]*listener),
 	}
 	s.received.set()

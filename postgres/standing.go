@@ -30,7 +30,7 @@ type standing struct {
 func (st *standing) done() {
 	if st.uses.Add(-1) == 0 {
 		if st.shows {
-			st.session.add(lower(st.wait.keys.limitKey(st.wait.place.limit)))
+			st.session.add(lowering(st.wait.keys.limitKey(st.wait.place.limit)))
 		}
 		st.queue.pool.release(st.session)
 	}
