@@ -27,7 +27,7 @@ type waiter interface {
 	place() place
 	key() keys
 	event(core.EventType, error) core.Event
-	poll(ctx context.Context, lazy bool) (driver.Claim, error)
+	poll(ctx context.Context, lazy *listener) (driver.Claim, error)
 }
 
 func (l *locker) key() keys { return l.keys }

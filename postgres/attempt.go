@@ -39,20 +39,27 @@ func (l *locker) Claim(ctx context.Context) (driver.Claim, error) {
 	if err := l.provider.queue.settled(ctx, l.keys.data); err != nil {
 		return nil, err
 	}
-	return l.poll(ctx, false)
+	return l.poll(ctx, nil)
 }
 
-// poll is Claim. A lazy one may be late, to share a round trip with others.
-func (l *locker) poll(ctx context.Context, lazy bool) (driver.Claim, error) {
+// poll is Claim. With a listener it is lazy: it may be late, to share a round trip with
+// others, but not after the listener was told of a release.
+func (l *locker) poll(ctx context.Context, lazy *listener) (driver.Claim, error) {
 	p := l.provider.pool
 	for {
 		s, err := p.carrier(ctx)
 		if err != nil {
 			return nil, err
 		}
-		c := l.claim(s, lazy)
+		c := l.claim(s, lazy != nil)
 		c.op.awaitedBy(ctx)
+		if lazy != nil {
+			lazy.tries(s)
+		}
 		found, changed := s.take(c)
+		if lazy != nil {
+			lazy.tried(s)
+		}
 		switch found {
 		case entered:
 			err := s.await(ctx, &c.op)

@@ -50,7 +50,11 @@ func (o *overflowed) try(ctx context.Context) (driver.Claim, error) {
 		err = o.listen(ctx)
 	}
 	if err == nil || !o.queue.worthWaiting(err) { // It may be a flag alone that cannot be shown.
-		c, err = o.poll(ctx, o.listens != nil && !o.listens.told.Swap(false))
+		lazy := o.listens
+		if lazy != nil && lazy.told.Swap(false) {
+			lazy = nil
+		}
+		c, err = o.poll(ctx, lazy)
 	}
 	if err != nil && ctx.Err() == nil && o.queue.worthWaiting(err) {
 		return nil, driver.MayPass(err)
@@ -134,6 +138,8 @@ type listener struct {
 	session *session
 	ch      chan struct{} // has room for one
 	told    atomic.Bool   // set before ch is sent to
+
+	attempt atomic.Pointer[session] // the one of the last lazy attempt, before it is added
 }
 
 func newListener(s *session) *listener { return &listener{session: s, ch: make(chan struct{}, 1)} }
@@ -141,6 +147,25 @@ func newListener(s *session) *listener { return &listener{session: s, ch: make(c
 func (l *listener) tell() {
 	l.told.Store(true)
 	signal(l.ch)
+}
+
+// wake is tell, after which a lazy attempt is lazy no more. No session's mu is held.
+func (l *listener) wake() {
+	l.tell()
+	if s := l.attempt.Load(); s != nil {
+		s.flushNow()
+	}
+}
+
+// tries says that an attempt, which l (not nil) makes lazy, is going to be added to s.
+func (l *listener) tries(s *session) { l.attempt.Store(s) }
+
+// tried sends the attempt that was added to s if it is lazy no more: whoever was told
+// before it was added could not send it.
+func (l *listener) tried(s *session) {
+	if l.told.Load() {
+		s.flushNow()
+	}
 }
 
 // listeners are those of one process, by flag. A session that shows a flag itself
@@ -159,8 +184,7 @@ func (ls *listeners) tell(flag int64) {
 	all := slices.Clone(ls.all[flag])
 	ls.mu.Unlock()
 	for _, l := range all {
-		l.tell()
-		l.session.flushNow()
+		l.wake()
 	}
 }
 

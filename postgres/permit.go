@@ -45,18 +45,24 @@ func (l *permits) Claim(ctx context.Context) (driver.Claim, error) {
 	if err := l.provider.queue.settled(ctx, l.keys.data); err != nil {
 		return nil, err
 	}
-	return l.poll(ctx, false)
+	return l.poll(ctx, nil)
 }
 
 // poll is Claim; see locker.poll.
-func (l *permits) poll(ctx context.Context, lazy bool) (driver.Claim, error) {
+func (l *permits) poll(ctx context.Context, lazy *listener) (driver.Claim, error) {
 	for {
 		c, err := l.provider.pool.carrier(ctx)
 		if err != nil {
 			return nil, err
 		}
 		w := &want{permits: l, lazy: lazy, leave: func() { l.provider.pool.leave(c, 1) }, done: make(chan struct{})}
+		if lazy != nil {
+			lazy.tries(c)
+		}
 		c.want(w)
+		if lazy != nil {
+			lazy.tried(c)
+		}
 		select {
 		case <-w.done:
 		case <-l.provider.pool.closing:
@@ -89,7 +95,7 @@ func (l *permits) abandon(c *session, w *want, why error) error {
 // A want is one attempt at a permit.
 type want struct {
 	*permits
-	lazy  bool
+	lazy  *listener // or nil; see locker.poll
 	leave func()
 	look  *op           // for other limits, or nil; before the attempt itself
 	done  chan struct{} // closed when the outcome is known
@@ -185,7 +191,7 @@ func (s *session) nextPermits(f *family) *op {
 	o := special(s.stmts.permits,
 		strconv.FormatInt(k.data.value, 10), strconv.Itoa(limit), strconv.Itoa(rand.N(limit)),
 		intArray(own), strconv.FormatInt(k.gate, 10), strconv.Itoa(n))
-	o.lazy = !slices.ContainsFunc(batch, func(w *want) bool { return !w.lazy })
+	o.lazy = !slices.ContainsFunc(batch, func(w *want) bool { return w.lazy == nil || w.lazy.told.Load() })
 	o.owner = hooks{
 		undoing: func() ([]*op, bool) { return undoPermits(k, limit, own) },
 		ending:  func() { s.permitted(f, batch, o) },

@@ -26,8 +26,12 @@ func (s *session) read() {
 
 // receive takes in one message. An error ends the session.
 func (s *session) receive(m pgproto3.BackendMessage) error {
-	if _, ready := m.(*pgproto3.ReadyForQuery); ready {
+	switch m := m.(type) {
+	case *pgproto3.ReadyForQuery:
 		return s.ready()
+	case *pgproto3.NotificationResponse:
+		s.notified(m.Channel)
+		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -35,11 +39,6 @@ func (s *session) receive(m pgproto3.BackendMessage) error {
 		return s.cause // The ops have their outcome already.
 	}
 	switch m := m.(type) {
-	case *pgproto3.NotificationResponse:
-		for _, l := range s.listeners[m.Channel] {
-			l.tell()
-		}
-		s.flush() // A lazy attempt at what was released is lazy no more.
 	case *pgproto3.ErrorResponse:
 		return s.failed(pgconn.ErrorResponseToPgError(m))
 	case *pgproto3.ParseComplete:
@@ -56,6 +55,17 @@ func (s *session) receive(m pgproto3.BackendMessage) error {
 	}
 	// The others confirm a step, or tell of settings and notices.
 	return nil
+}
+
+// notified tells those who listen of a release. Their attempts at what was released
+// may be waiting on other sessions.
+func (s *session) notified(channel string) {
+	s.mu.Lock()
+	all := slices.Clone(s.listeners[channel])
+	s.mu.Unlock()
+	for _, l := range all {
+		l.wake()
+	}
 }
 
 // answering returns the step that the server is answering, or nil. mu is held.
