@@ -20,13 +20,20 @@ func foreign(holder string) bool {
 	return holder != ""
 }
 
+// ofNobody is what is left of the leases of no holder. Where somebody waits all the
+// same, the script has passed over as many who died as it may: the next one goes on.
+const ofNobody = -2 * time.Millisecond
+
 // next returns how long a poll may wait. The first in the queue looks when the
 // holder's lease ends, because a dead holder releases nothing; the others only
 // keep their places. Without messages a poll is all there is.
 func (l *lines) next(n *line, head bool, left time.Duration, foreign bool) time.Duration {
 	third := l.p.opts.WaitLease / 3
 	d := third - rand.N(third/10+1)
-	if head && left >= 0 {
+	switch {
+	case left == ofNobody:
+		d = min(d, leastPause)
+	case head && left >= 0:
 		d = min(d, left+2*time.Millisecond)
 	}
 	if foreign && head || !l.p.receiver.live() {

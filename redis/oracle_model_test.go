@@ -39,6 +39,8 @@ type model struct {
 	listening map[string]bool // and whether it does
 	lapsed    map[string]bool // ended by their deadlines, and perhaps not removed yet
 	state     string          // the key
+	grants    int             // that one script makes
+	dead      int             // that one script passes over
 	sent      []string        // to the processes: channel and message
 }
 
@@ -70,20 +72,21 @@ func (m *model) fits(mode string, limit int) bool {
 
 func (m *model) promote() {
 	m.purge()
-	for len(m.queue) > 0 && !(m.lock && len(m.holders) > 0) {
+	spare, grants := m.dead, 0
+	for len(m.queue) > 0 && spare > 0 && grants < m.grants && !(m.lock && len(m.holders) > 0) {
 		f := strings.Split(m.queue[0].record, "|")
 		limit, _ := strconv.Atoi(f[3])
-		if m.alive[f[0]] > m.ms() {
-			if !m.fits(f[2], limit) {
-				break
-			}
-			if m.said[f[0]] && !m.listening[f[0]] {
-				delete(m.alive, f[0])
-			} else {
-				fence := m.draw()
-				m.holders[f[0]+"|"+f[1]] = &modelHolder{f[2], m.ms() + modelClaim, fence}
-				m.sent = append(m.sent, fmt.Sprintf("%s G|%s|%d|%d|%d|%s", f[0], f[1], fence, m.ms(), modelClaim, m.state))
-			}
+		switch alive := m.alive[f[0]] > m.ms(); {
+		case alive && !m.fits(f[2], limit):
+			return
+		case alive && (!m.said[f[0]] || m.listening[f[0]]):
+			grants++
+			fence := m.draw()
+			m.holders[f[0]+"|"+f[1]] = &modelHolder{f[2], m.ms() + modelClaim, fence}
+			m.sent = append(m.sent, fmt.Sprintf("%s G|%s|%d|%d|%d|%s", f[0], f[1], fence, m.ms(), modelClaim, m.state))
+		default:
+			delete(m.alive, f[0])
+			spare--
 		}
 		m.queue = m.queue[1:]
 	}

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"crypto/sha1" // the name that Redis gives to a script, not a safeguard
 	"embed"
 	"encoding/hex"
@@ -31,13 +32,18 @@ type family struct {
 type dialect struct {
 	lease, claim, wait, retention int64 // ms
 	channel                       string
+	grants, dead                  int    // that one script makes, and passes over; 0: as many as is good
 	counts                        bool   // PUBSUB NUMSUB tells whether a process listens
 	clock                         string // for tests: the source of the server's time
 }
 
-// bound is how many queue entries, or holders, one script looks at, so that no
-// call keeps the server for more than a few milliseconds.
-const bound = 200
+// bound is how many holders one script ends, or waiters it grants something, and dead
+// how many of those who died while they waited it removes, so that no call keeps the
+// server for more than a few milliseconds.
+const (
+	bound = 200
+	dead  = 2000
+)
 
 func (d dialect) family(kind string) *family {
 	f := &family{
@@ -76,6 +82,8 @@ func (d dialect) assemble(to *strings.Builder, name string) {
 		"@WAIT@", strconv.FormatInt(d.wait, 10),
 		"@RETENTION@", strconv.FormatInt(d.retention, 10),
 		"@BOUND@", strconv.Itoa(bound),
+		"@GRANTS@", strconv.Itoa(cmp.Or(d.grants, bound)),
+		"@DEAD@", strconv.Itoa(cmp.Or(d.dead, dead)),
 		"@CHANNEL@", d.channel,
 		"@TRUST@", strconv.FormatBool(d.counts),
 	)

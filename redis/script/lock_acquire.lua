@@ -5,7 +5,8 @@
 --        3 '' to try, else the ticket to queue with, '0' for a new one  4 record
 -- reply  the fence alone, which is also the time in µs: granted
 --        {1, fence, now}  granted
---        {0, ms to the end of the lease, now, ticket, rank, holder, its fence}  held
+--        {0, ms to the end of the lease, now, ticket, rank, holder, its fence}  held;
+--         -2 and '' if nobody holds it, and there are others who came before
 --        {-1, 0, now}  too late: nothing was done
 -- Every conversion and every table of the first lines is time in which the server
 -- serves nobody, which is why they look so.

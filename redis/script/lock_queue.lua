@@ -9,14 +9,13 @@ local function draw()
   return fence
 end
 -- Gives the free lock to the first waiter that lives, for the time in which it
--- must confirm. The loop is bounded; the next script goes on where it stopped.
+-- must confirm.
 local function promote()
-  for _ = 1, @BOUND@ do
-    local record = redis.call('ZRANGE', KEYS[2], 0, 0)[1]
+  while true do
+    local record, inst, seq = head()
     if not record then break end
     redis.call('ZREM', KEYS[2], record)
-    local inst, seq = string.match(record, '^([^|]+)|([^|]+)|')
-    if inst and live(inst) and not vanished(inst) then
+    if not vanished(inst) then
       redis.call('SET', KEYS[1], inst .. '|' .. seq, 'PX', @CLAIM@)
       tell(inst, seq, draw())
       break

@@ -21,9 +21,8 @@ if holder == ARGV[1] then
   redis.call('PEXPIRE', KEYS[1], @LEASE@)
   return {1, tonumber(redis.call('GET', KEYS[3]) or 0), now}
 end
-if not holder then
+if not holder and redis.call('EXISTS', KEYS[2]) == 0 then
   redis.call('SET', KEYS[1], ARGV[1], 'PX', @LEASE@)
-  redis.call('ZREM', KEYS[2], ARGV[4])
   return {1, draw(), now}
 end
 local ticket, rank = 0, -1
@@ -31,4 +30,4 @@ if ARGV[3] ~= '' then
   ticket = enqueue(ARGV[4], ARGV[3])
   rank = redis.call('ZRANK', KEYS[2], ARGV[4])
 end
-return {0, redis.call('PTTL', KEYS[1]), now, ticket, rank, holder, tonumber(redis.call('GET', KEYS[3]) or 0)}
+return {0, redis.call('PTTL', KEYS[1]), now, ticket, rank, holder or '', tonumber(redis.call('GET', KEYS[3]) or 0)}

@@ -3,7 +3,7 @@
 -- time in microseconds at which it arrived, made to grow: the order of service.
 -- The hash of waiters holds, for each process that waits, the time until which
 -- it is taken for alive, and a + if it has said that it listens.
-local ticks = at[1] * 1000000 + at[2]
+local ticks, spare = at[1] * 1000000 + at[2], @DEAD@
 local function live(inst)
   local till = redis.call('HGET', KEYS[4], inst)
   return till and tonumber(string.match(till, '%d+')) > now
@@ -51,7 +51,28 @@ end
 local function vanished(inst)
   if not (@TRUST@ and listens(inst) and subscriptions(inst) == 0) then return false end
   redis.call('HDEL', KEYS[4], inst)
+  spare = spare - 1
   return true
+end
+-- Returns the first waiter whose process may live, and removes those before it. One
+-- script removes so many at most, to spare the others; the next one goes on where it stopped, and until
+-- then nobody takes what somebody behind them waits for.
+local function head()
+  local many = 1
+  while spare > 0 do
+    local records = redis.call('ZRANGE', KEYS[2], 0, math.min(many, spare) - 1)
+    for i, record in ipairs(records) do
+      local inst, seq, mode, limit = string.match(record, '^([^|]+)|([^|]+)|(%a)|(%d+)|')
+      if inst and live(inst) then
+        if i > 1 then redis.call('ZREM', KEYS[2], unpack(records, 1, i - 1)) end
+        spare = spare - i + 1
+        return record, inst, seq, mode, tonumber(limit)
+      end
+    end
+    if not records[1] then return end
+    redis.call('ZREM', KEYS[2], unpack(records))
+    many, spare = @BOUND@, spare - #records
+  end
 end
 -- Tells a waiter of its grant, which stands. Who cannot hear of it finds it by
 -- polling. An error of PUBLISH (no permission) must not end a script that has

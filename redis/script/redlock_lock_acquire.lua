@@ -31,11 +31,10 @@ if holder == ARGV[1] then
   redis.call('PEXPIRE', KEYS[1], @LEASE@)
   return {1, tonumber(redis.call('GET', KEYS[3]) or 0), now, 0, server, 0}
 end
-if not holder then
+if not holder and redis.call('EXISTS', KEYS[2]) == 0 then
   local fence = choose(redis.call('GET', KEYS[3]), ARGV[5])
   redis.call('SET', KEYS[1], ARGV[1], 'PX', @LEASE@)
   redis.call('SET', KEYS[3], fence, 'PX', @RETENTION@)
-  redis.call('ZREM', KEYS[2], ARGV[4])
   return {1, fence, now, 0, server, 0}
 end
 local ticket, rank = 0, -1
@@ -43,4 +42,4 @@ if ARGV[3] ~= '' then
   ticket = enqueue(ARGV[4], ARGV[3])
   rank = redis.call('ZRANK', KEYS[2], ARGV[4])
 end
-return {0, redis.call('PTTL', KEYS[1]), now, ticket, rank, holder, tonumber(redis.call('GET', KEYS[3]) or 0), 0, server}
+return {0, redis.call('PTTL', KEYS[1]), now, ticket, rank, holder or '', tonumber(redis.call('GET', KEYS[3]) or 0), 0, server}

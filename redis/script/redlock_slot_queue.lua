@@ -44,23 +44,16 @@ local function free(limit)
 end
 local function promote()
   purge()
-  for _ = 1, @BOUND@ do
-    local record = redis.call('ZRANGE', KEYS[2], 0, 0)[1]
-    if not record then break end
-    local inst, seq, limit = string.match(record, '^([^|]+)|([^|]+)|%a|(%d+)|')
-    limit = tonumber(limit or 0)
-    if not (inst and live(inst)) then
-      redis.call('ZREM', KEYS[2], record)
-    elseif fits(limit) then
-      redis.call('ZREM', KEYS[2], record)
-      local token, slot = inst .. '|' .. seq, free(limit)
-      if not slot then break end
-      if not vanished(inst) then
-        take(slot, token, @CLAIM@)
-        tell(inst, seq, slot + 1)
-      end
-    else
-      break
+  local grants = 0
+  while grants < @GRANTS@ do
+    local record, inst, seq, _, limit = head()
+    local slot = record and fits(limit) and free(limit)
+    if not slot then break end
+    redis.call('ZREM', KEYS[2], record)
+    if not vanished(inst) then
+      take(slot, inst .. '|' .. seq, @CLAIM@)
+      tell(inst, seq, slot + 1)
+      grants = grants + 1
     end
   end
   tidy()

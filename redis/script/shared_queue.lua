@@ -40,21 +40,16 @@ end
 -- that is what keeps a writer from starving.
 local function promote()
   purge()
-  for _ = 1, @BOUND@ do
-    local record = redis.call('ZRANGE', KEYS[2], 0, 0)[1]
-    if not record then break end
-    local inst, seq, mode, limit = string.match(record, '^([^|]+)|([^|]+)|(%a)|(%d+)|')
-    if not (inst and live(inst)) then
-      redis.call('ZREM', KEYS[2], record)
-    elseif fits(mode, tonumber(limit)) then
-      redis.call('ZREM', KEYS[2], record)
-      if not vanished(inst) then
-        local token = inst .. '|' .. seq
-        hold(mode, token, @CLAIM@)
-        tell(inst, seq, draw(token))
-      end
-    else
-      break
+  local grants = 0
+  while grants < @GRANTS@ do
+    local record, inst, seq, mode, limit = head()
+    if not (record and fits(mode, limit)) then break end
+    redis.call('ZREM', KEYS[2], record)
+    if not vanished(inst) then
+      local token = inst .. '|' .. seq
+      hold(mode, token, @CLAIM@)
+      tell(inst, seq, draw(token))
+      grants = grants + 1
     end
   end
   tidy()
