@@ -45,6 +45,11 @@ func (st *standing) blocked(o *op) progress {
 		if _, ended := st.wait.waiting(); ended {
 			return st.leave()
 		}
+		if st.passed {
+			if p := st.leave(); p != left {
+				return p
+			}
+		}
 		return timedOut
 	case state == codeCancelled:
 		if p := st.leave(); p != left {
@@ -66,7 +71,7 @@ func (st *standing) blocked(o *op) progress {
 
 // leave gives up whatever the session may hold.
 func (st *standing) leave() progress {
-	st.gated, st.shows = false, false
+	st.gated, st.passed, st.shows = false, false, false
 	st.unlisten()
 	o := special(st.session.stmts.unlockAll).must()
 	st.session.add(o)

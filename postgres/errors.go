@@ -76,6 +76,7 @@ const (
 	codeDuplicateTable     = "42P07"
 	codeUniqueViolation    = "23505"
 	codeNoSuchSchema       = "3F000"
+	codeNoStatement        = "26000"
 	classAuthorization     = "28"
 )
 

@@ -47,7 +47,7 @@ func (s *session) reconcile(b *batch) error {
 	}
 	var failed []*op
 	switch {
-	case len(ops) > 1:
+	case len(ops) > 1 || unprepared(b):
 		for _, o := range ops {
 			o.again()
 		}
@@ -63,6 +63,14 @@ func (s *session) reconcile(b *batch) error {
 	s.mu.Unlock()
 	s.finish(b.err, failed...)
 	return nil
+}
+
+// unprepared reports whether a batch of one failed only because the statement was to be
+// prepared by the one before it, which failed before it came to that. It is made again
+// then, once. An op that had to be alone knows no such neighbour, and what its undo
+// gives up it may need.
+func unprepared(b *batch) bool {
+	return sqlState(b.err) == codeNoStatement && len(b.ops) == 1 && !b.ops[0].alone
 }
 
 // A followed owner has something to do after its op.

@@ -55,7 +55,8 @@ func (st *standing) gateOp() *op {
 }
 
 // dataOp waits behind the turnstile. When its slice is over the turnstile is
-// kept, so that it does not lose its turn to those who come later.
+// kept, so that it does not lose its turn to those who come later, unless the undo
+// finds that the session had what is behind it: then it may have left it, too.
 func (st *standing) dataOp() *op {
 	all, k := st.session.stmts, st.wait.keys
 	stmt, drop := all.waitWrite, opDrop
@@ -68,7 +69,15 @@ func (st *standing) dataOp() *op {
 		stmt = all.waitWritP
 	}
 	o := st.blocking(stmt, k.data.value, k.gate)
-	h := hooks{undoing: func() ([]*op, bool) { return []*op{simple(drop, k.data).must()}, true }}
+	h := hooks{undoing: func() ([]*op, bool) {
+		undo := simple(drop, k.data)
+		undo.owner = hooks{
+			undoing: func() ([]*op, bool) { return nil, false },
+			ending:  func() { st.passed = undo.reply == replyQuiet },
+		}
+		undo.redone = true
+		return []*op{undo}, true
+	}}
 	if st.wait.place.take != opRead {
 		h.ending = func() { st.arrive(o) }
 	}

@@ -16,6 +16,7 @@ type standing struct {
 	session *session
 	uses    atomic.Int32 // the wait, and the claims that were granted on the session
 	gated   bool         // the turnstile or gate has been passed
+	passed  bool         // and what is behind it was granted and undone
 	empty   time.Time    // since when there are no members
 	listens *listener    // not nil: told of releases of the semaphore
 	shows   bool         // the limit of the semaphore
