@@ -13,7 +13,8 @@ import (
 //
 // Who may write: waiting, bell and gated anybody; the tokens those who hold the file's
 // lock, shared holders by compare-and-swap and, if the page is not mapped, under
-// the lock of the directory's ledger; an entry its owner.
+// the lock of the directory's ledger, as then all do where pages are mapped; an entry
+// its owner.
 const (
 	atMagic   = 0
 	atWaiting = 8  // how those who sleep until the file is unlocked want to be told

@@ -25,8 +25,8 @@ const ledgerName = "distlock.ledger"
 // no mutex; that of a file may be taken while it is locked.
 //
 // If it is lost, with a whole directory or by a power failure, the clock stands
-// in for it: tokens then still grow unless the clock was set back meanwhile, or
-// more than 2 million tokens a second had been drawn.
+// in for it: tokens then still grow unless the clock was set back meanwhile, or that
+// of another machine is behind, or more than 2 million tokens a second had been drawn.
 type ledger struct {
 	p        *Provider
 	patience time.Duration
@@ -159,6 +159,19 @@ func (l *ledgerLock) allot(floor, n uint64) (base uint64, err error) {
 	_, err = l.f.WriteAt(b[:], 0)
 	return base, err
 }
+
+// endure makes the ledger durable, if it would otherwise not be known after a power
+// failure that the token was drawn. By the clock it is, which will show at least a
+// second more by then.
+func (l *ledgerLock) endure(token uint64) error {
+	if token <= clock()+second {
+		return nil
+	}
+	return l.f.Sync()
+}
+
+// second is by how much the clock goes on in one second.
+const second = 2_000_000
 
 // clock returns the time as a token: two for each microsecond.
 func clock() uint64 { return uint64(max(time.Now().UnixMicro(), 0)) * 2 }

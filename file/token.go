@@ -22,6 +22,8 @@ import (
 //     damaged or older than what this process has seen is replaced, and the file
 //     of a name that was removed and made again has greater tokens than the one
 //     before. See [ledger] for what happens to that if the ledger is lost.
+//   - Where a page could be mapped and is not, each token comes from the ledger; see
+//     [lockfile.allotted].
 //   - Each word of the counter carries a seal, and is believed only beside a second
 //     one that it agrees with. One that is damaged is taken for missing; it must
 //     neither take tokens back nor, which cannot be undone, run far ahead.
@@ -41,8 +43,8 @@ const (
 // or one that matches core.ErrUnavailable. The mutex of the claim's file must be held;
 // it is given up while the ledger is asked.
 //
-// Shared holders draw at the same time. On a mapped page that is safe; a page
-// that is not mapped is used under the ledger's lock.
+// Shared holders draw at the same time. On a mapped page that is safe; for others they
+// do it under the ledger's lock.
 func (lf *lockfile) drawFor(ctx context.Context, c *claim) error {
 	own := lf == c.lf
 	if !own {
@@ -78,7 +80,7 @@ var errDamage = fmt.Errorf("%w: the lock file is damaged as fast as it is repair
 // draw gives the claim the next token and lists it, if the counter has one.
 func (lf *lockfile) draw(c *claim) (token uint64, err error) {
 	alone := lf == c.lf && !c.shared
-	if !lf.page.Mapped() && !alone {
+	if !lf.page.Mapped() && (!alone || page.Maps) {
 		return 0, nil
 	}
 	err = lf.do(func() { token = lf.next(c) })
@@ -123,14 +125,18 @@ func (lf *lockfile) intact() bool {
 // the mark. Dying in between loses some tokens, no more.
 func (lf *lockfile) refill(ctx context.Context, c *claim) (token uint64, err error) {
 	p := lf.page
-	err = lf.p.ledger.locked(ctx, func(l *ledgerLock) error {
+	err = lf.p.ledger.locked(ctx, func(l *ledgerLock) (err error) {
+		if page.Maps && !p.Mapped() {
+			token, err = lf.allotted(c, l)
+			return err
+		}
 		if err := page.Fit(lf.f); err != nil {
 			return err
 		}
 		var most uint64
 		var known bool
 		n := uint64(firstReserve)
-		err := lf.withMutex(func() {
+		err = lf.withMutex(func() {
 			token = lf.next(c) // Another one may have been quicker.
 			known = p.Load(atMagic) == magic
 			if lf.intact() && p.Load(atNext) == p.Load(atMark) {

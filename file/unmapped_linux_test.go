@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
+	"path/filepath"
 	"runtime"
 	"testing"
 
@@ -109,4 +110,38 @@ func TestTooManyMaps(t *testing.T) {
 		t.Errorf("%d files are idle", p.files.count)
 	}
 	release(t, h)
+}
+
+// The token of a page that is not mapped rests on the clock, or on a durable ledger: one
+// that is ahead of the clock is not given out before.
+func TestLedgerAheadOfTheClock(t *testing.T) {
+	if os.Getenv("DISTLOCK_FILE_REFUSED") == "" {
+		again(t, "fdatasync")
+		return
+	}
+	dir := t.TempDir()
+	p, err := newRemote(dir, new(Options))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	err = refuse([]unix.SockFilter{
+		{Code: load, K: 0},
+		{Code: equal, K: unix.SYS_FDATASYNC, Jf: 1},
+		{Code: end, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EIO)},
+		{Code: end, K: unix.SECCOMP_RET_ALLOW},
+	})
+	if err != nil {
+		t.Skipf("system calls cannot be filtered here: %v", err)
+	}
+	for range 3 {
+		release(t, try(t, p.NewLock("a")))
+	}
+	ahead := clock() + 3600*second
+	b := binary.NativeEndian.AppendUint64(nil, ahead)
+	b = binary.NativeEndian.AppendUint64(b, ^ahead)
+	if err := overwrite(filepath.Join(dir, ledgerName), 0, b); err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, p.NewLock("a"), core.ErrUnavailable, unix.EIO)
 }
