@@ -401,3 +401,26 @@ func TestLongHistory(t *testing.T) {
 		t.Logf("kind %d: %d operations in %v", object.Kind, len(ops), time.Since(start))
 	}
 }
+
+// Permits that are granted at the same time may return in any order, and that of the
+// tokens is then the only one: it is tried without a search.
+func TestTheOrderOfTokensIsTriedFirst(t *testing.T) {
+	var ops []Op
+	for round := range uint64(2000) {
+		at := int64(round) * 100
+		for seat := range uint64(2) {
+			ops = append(ops, ok(Acquire, seat, at, at+10+int64(seat), 2*round+2-seat), ok(Release, seat, at+50, at+60, 0))
+		}
+	}
+	moves, err := moves(semaphore, ops)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !semaphore.obvious(piece{moves: moves}) {
+		t.Error("a search is needed")
+	}
+	ops[len(ops)-2].Token = ops[0].Token
+	if v := (*ViolationError)(nil); !errors.As(Check(semaphore, ops, time.Minute), &v) {
+		t.Error("a token that comes again after 2000 rounds is accepted")
+	}
+}

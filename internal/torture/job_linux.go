@@ -24,9 +24,10 @@ func (o Object) arena(dir string) (*judge.Arena, error) {
 	return judge.OpenArena(filepath.Join(dir, o.Name+"."+string(o.Kind)))
 }
 
-// rules returns what the history of the object must obey.
+// rules returns what the history of the object must obey. Tokens grow with each
+// hold, that of a permit and of a reader too.
 func (o Object) rules() history.Object {
-	rules := history.Object{Name: string(o.Kind) + " " + o.Name, Kind: history.Lock, Limit: o.Limit, Tokens: history.Fencing}
+	rules := history.Object{Name: string(o.Kind) + " " + o.Name, Kind: history.Lock, Limit: o.Limit, Tokens: history.Increasing}
 	switch {
 	case o.Kind == core.KindRWLock:
 		rules.Kind = history.RWLock
@@ -41,13 +42,14 @@ const jobVar = "DISTLOCK_TORTURE_JOB"
 
 // A Job is what one process does.
 type Job struct {
-	URL     string // of the backend
-	Dir     string // of the arenas
-	History string // the file in which to write down what it does and sees
-	Objects []Object
-	Seats   int // how many goroutines it has; the first one's seat is on standard input
-	Lease   time.Duration
-	Bound   time.Duration
+	URL      string // of the backend
+	Dir      string // of the arenas
+	History  string // the file in which to write down what it does and sees
+	Objects  []Object
+	Seats    int // how many goroutines it has; the first one's seat is on standard input
+	Lease    time.Duration
+	Bound    time.Duration
+	Patience time.Duration // in the calm
 }
 
 func (j Job) environ() string {
