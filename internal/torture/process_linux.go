@@ -80,7 +80,7 @@ func (d *director) spawn() (*process, error) {
 	d.mu.Unlock()
 	job := Job{
 		URL: d.place.url, Dir: d.Dir, History: record, Objects: d.Objects,
-		Seats: d.Seats, Lease: d.place.lease, Bound: d.place.bound,
+		Seats: d.Seats, Lease: d.place.lease, Bound: d.place.bound, Patience: d.Patience,
 	}
 	p := &process{record: record, cmd: exec.Command(d.Worker)}
 	p.cmd.Env = append(os.Environ(), job.environ())

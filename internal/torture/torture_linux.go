@@ -24,6 +24,7 @@ type Config struct {
 	For       time.Duration // how long the torment lasts, in all
 	Round     time.Duration // the most of it without a calm, new servers and a verdict; 0: all
 	Calm      time.Duration // how long everybody must get in after it; 0: that is not asked
+	Patience  time.Duration // for how long somebody waits in the calm who then complains; 0: half a minute
 	KillEvery time.Duration // a process is killed, half of the time one that is inside; 0: none
 	StopEvery time.Duration // a process is stopped for longer than the lease, likewise; 0: none
 	HarmEvery time.Duration // a server or its network is harmed, or as soon as the last harm is over; 0: never
@@ -50,6 +51,9 @@ func (cfg Config) complete() Config {
 				Object{core.KindLock, name, 1}, Object{core.KindRWLock, name, 1},
 				Object{core.KindSemaphore, name, 3}, Object{core.KindSemaphore, name + "-alone", 1})
 		}
+	}
+	if cfg.Patience == 0 {
+		cfg.Patience = 30 * time.Second
 	}
 	if cfg.Round == 0 || cfg.Round > cfg.For {
 		cfg.Round = cfg.For

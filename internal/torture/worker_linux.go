@@ -124,7 +124,7 @@ func (w *worker) fight(seat int) {
 		calm := w.master().Calm.Load() == 1
 		patience := 5*time.Millisecond + rand.N(4*time.Second)
 		if calm {
-			patience = 30 * time.Second
+			patience = w.Patience
 		}
 		s := &stay{ring: r, seat: seat, shared: way > 0, calm: calm}
 		err := w.acquire(s, way, patience)
