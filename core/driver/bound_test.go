@@ -131,8 +131,13 @@ func TestBoundIsArrangedForByDoneAlone(t *testing.T) {
 		}
 		child, cancel := context.WithCancel(ctx)
 		stop()
-		<-first
-		<-child.Done()
+		for _, done := range []<-chan struct{}{first, child.Done()} {
+			select {
+			case <-done:
+			default:
+				t.Errorf("%s: it goes on after the end of the call", name)
+			}
+		}
 		if err := ctx.Err(); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: Err is %v after the end of the call", name, err)
 		}
