@@ -104,16 +104,19 @@ func (c *claimer) Claim(ctx context.Context) (driver.Claim, error) {
 // fails, or ctx ends, whatever the attempt has taken or will take is on its way
 // to being given back.
 func (c *claimer) ask(ctx context.Context, a *attempt, ticket string) (answer, error) {
+	queued := ticket != "" && ticket != newTicket // by an earlier request
+	leave := func() {
+		back := *a
+		c.p.engine.GiveBack(func(ctx context.Context) error { return c.takeBack(ctx, back) })
+	}
 	for tries := 0; ; tries++ {
 		call := c.send(ctx, a, ticket)
 		if err := call.wait(ctx); err != nil {
 			switch {
 			case over(ctx, err) || open(err):
-				c.abandon(*a, call)
-			case ticket != "" && ticket != newTicket:
-				// This request has done nothing, but an earlier one may have queued.
-				back := *a
-				c.p.engine.GiveBack(func(ctx context.Context) error { return c.takeBack(ctx, back) })
+				c.abandon(*a, call, queued)
+			case queued: // This request has done nothing.
+				leave()
 			}
 			if over(ctx, err) {
 				return answer{}, err
@@ -146,6 +149,9 @@ func (c *claimer) ask(ctx context.Context, a *attempt, ticket string) (answer, e
 		// The server's clock has moved since its last reply, or this request was
 		// under way for long. That reply is news of its clock: once more.
 		if tries == 2 {
+			if queued {
+				leave()
+			}
 			return answer{}, &TroubleError{Unreachable, "", fmt.Errorf("a request reached the server more than %v late, three times", c.p.opts.Timeout)}
 		}
 	}
@@ -185,20 +191,19 @@ const newTicket = "0"
 // The cancellation may overtake the attempt: a server that froze executes what
 // it has received from its connections in any order. So the first one goes out
 // as soon as the call has ended, and if that was without an answer a second one
-// when the server has begun to refuse the attempt because of its age.
-func (c *claimer) abandon(a attempt, call *call) {
+// when the server has begun to refuse the attempt because of its age. What an
+// earlier request has queued is taken back whatever comes of this one.
+func (c *claimer) abandon(a attempt, call *call, queued bool) {
 	early := true
 	c.p.engine.GiveBack(func(ctx context.Context) error {
 		if err := call.wait(ctx); err != nil && over(ctx, err) {
 			return err
 		}
-		if call.err != nil && !open(call.err) {
-			return nil // It was refused.
-		}
-		if call.err == nil && call.reply().number(0) < 0 {
+		refused := call.err != nil && !open(call.err) || call.err == nil && call.reply().number(0) < 0
+		if refused && !queued {
 			return nil
 		}
-		if err := c.takeBack(ctx, a); err != nil || call.err == nil {
+		if err := c.takeBack(ctx, a); err != nil || refused || call.err == nil {
 			return err
 		}
 		if early {

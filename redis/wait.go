@@ -96,7 +96,7 @@ func (w *waiter) wait(ctx context.Context, busy func(error), met *entered) (driv
 			case <-w.astray:
 				continue
 			case <-ctx.Done():
-				c.abandon(w.attempt, ans.call)
+				c.abandon(w.attempt, ans.call, true)
 				return nil, w.ended(ctx)
 			}
 		}
@@ -176,7 +176,7 @@ func (w *waiter) confirm(ctx context.Context, call *call, g grant) (driver.Claim
 		case err != nil:
 			return nil, err
 		case !ans.granted:
-			w.c.abandon(w.attempt, ans.call)
+			w.c.abandon(w.attempt, ans.call, true)
 			return nil, &TroubleError{Unreachable, "", errors.New("the grant had ended before it could be confirmed")}
 		}
 		return w.c.hold(&w.attempt, ans)
