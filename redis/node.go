@@ -27,7 +27,9 @@ type node struct {
 	astray  func(context.Context, *call) bool // carries out what this server does not serve, or nil
 
 	mu       sync.Mutex
-	flights  int // pipelines that are out
+	flights  int // pipelines that are out, but for those that are given up
+	out      map[*flight]struct{}
+	apart    int // pipelines that are sent apart
 	window   window
 	boarding bool        // one of them has not taken what is pending yet
 	crowd    int         // how many calls the last one had
@@ -43,7 +45,7 @@ type node struct {
 func newNode(client *goredis.Client, opts *Options, silence time.Duration) *node {
 	return &node{
 		client: client, timeout: opts.Timeout, silence: silence, acks: opts.ReplicaAcks, ackTime: opts.ReplicaTimeout,
-		idle: make(chan struct{}), window: window{size: fewFlights},
+		idle: make(chan struct{}), window: window{size: fewFlights}, out: make(map[*flight]struct{}),
 	}
 }
 
@@ -125,11 +127,13 @@ func (n *node) do(ctx context.Context, c *call) {
 	n.flights++
 	n.crowd = 1
 	n.wg.Add(1)
+	f := n.depart()
 	n.mu.Unlock()
 	defer n.wg.Done()
 	n.carryOut([]*call{c}, limit)
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.land(f)
 	n.flights--
 	if len(n.pending) > 0 && !n.boarding && n.flights < n.window.size {
 		n.take()
@@ -141,6 +145,7 @@ func (n *node) do(ctx context.Context, c *call) {
 func (n *node) overdue() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.giveUpHung()
 	switch {
 	case len(n.pending) == 0:
 	case n.boarding:
@@ -210,8 +215,12 @@ func (n *node) fly() {
 		// One too many leaves what is pending to another one, which is out.
 		if len(n.pending) > 0 && n.flights <= n.window.size {
 			batch := n.next()
+			f := n.depart()
 			n.mu.Unlock()
 			n.carryOut(batch, n.timeout)
+			n.mu.Lock()
+			n.land(f)
+			n.mu.Unlock()
 			continue
 		}
 		if len(n.pending) > 0 {
@@ -236,7 +245,13 @@ func (n *node) sendApart(batch []*call) {
 	n.mu.Lock()
 	closed := n.closed
 	if !closed {
-		n.wg.Go(func() { n.carryOut(batch, n.timeout) })
+		n.apart++
+		n.wg.Go(func() {
+			n.carryOut(batch, n.timeout)
+			n.mu.Lock()
+			n.apart--
+			n.mu.Unlock()
+		})
 	}
 	n.mu.Unlock()
 	if closed {
@@ -258,7 +273,7 @@ func (n *node) retire() {
 func (n *node) idles() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.flights == 0 && len(n.pending) == 0
+	return n.flights == 0 && len(n.out) == 0 && n.apart == 0 && len(n.pending) == 0
 }
 
 // close has the goroutines of the node end when nothing is pending any more.

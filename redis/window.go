@@ -31,3 +31,39 @@ func (w *window) lost(sent time.Time) {
 		w.halved = time.Now()
 	}
 }
+
+// A flight is one pipeline that is out.
+type flight struct {
+	since time.Time
+	hung  bool // and given up: it is not counted
+}
+
+// depart notes that a flight begins. Its caller holds n.mu.
+func (n *node) depart() *flight {
+	f := &flight{since: time.Now()}
+	n.out[f] = struct{}{}
+	return f
+}
+
+// land notes that a flight is back; one that was given up counts again until its
+// goroutine has decided what to do next. Its caller holds n.mu.
+func (n *node) land(f *flight) {
+	delete(n.out, f)
+	if f.hung {
+		n.flights++
+	}
+}
+
+// giveUpHung gives up the flights that are out for more than twice the timeout, which
+// happens with a client that has no time limits, on connections of which nothing is
+// left at the other end: they may come back in hours, and no other ones would be sent
+// until then. Its caller holds n.mu.
+func (n *node) giveUpHung() {
+	for f := range n.out {
+		if !f.hung && time.Since(f.since) > 2*n.timeout {
+			f.hung = true
+			n.flights--
+			n.window.lost(f.since)
+		}
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
+
 	"github.com/distlock/distlock-go/core"
 )
 
@@ -65,5 +67,49 @@ func TestWindow(t *testing.T) {
 	}
 	if w.size != 1 {
 		t.Errorf("%d after more were lost, want 1", w.size)
+	}
+}
+
+// Connections that hang for good, of a client that has no time limits, do not keep
+// later requests from a server that answers on new ones.
+func TestHungConnectionsAreGivenUp(t *testing.T) {
+	m := newMutable(t)
+	client := goredis.NewClient(&goredis.Options{Addr: m.Addr().String(), ReadTimeout: -1, WriteTimeout: -1, MaxRetries: -1})
+	p, err := New(client, &Options{Timeout: 100 * time.Millisecond, ReleaseTimeout: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ping := func() error {
+		c := p.plain("", "ping")
+		p.servers.send(c)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		return c.wait(ctx)
+	}
+	if err := ping(); err != nil {
+		t.Fatal(err)
+	}
+	m.mute.Store(true)
+	var callers sync.WaitGroup
+	n := p.servers.only()
+	for hung := 0; hung < fewFlights; time.Sleep(5 * time.Millisecond) {
+		callers.Go(func() { _ = ping() })
+		n.mu.Lock()
+		hung = len(n.out)
+		n.mu.Unlock()
+	}
+	m.mute.Store(false)
+	for end := time.Now().Add(10 * time.Second); ping() != nil; {
+		if time.Now().After(end) {
+			t.Fatal("no request gets through although the server answers")
+		}
+	}
+	_ = client.Close() // The connections that hang end by it.
+	callers.Wait()
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	if n.flights != 0 || len(n.out) != 0 {
+		t.Errorf("%d flights, %d out after all have come back", n.flights, len(n.out))
 	}
 }
