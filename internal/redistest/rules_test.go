@@ -210,7 +210,9 @@ func TestHandOverIsTold(t *testing.T) {
 	if len(told) != 1 || told[0].Token != next.Token() {
 		t.Fatalf("the hand-over with token %d was told as %+v", next.Token(), told)
 	}
-	if d := told[0].Duration; d < late*2/3 || d > took {
+	// The server tells the time of the grant in whole milliseconds, and how its clock
+	// stands to ours is known from the times of its replies.
+	if d := told[0].Duration; d < late*2/3 || d > took+100*time.Millisecond {
 		t.Errorf("the hand-over is told to have taken %v; the message was %v under way, and all of it took %v", d, late, took)
 	}
 	release(t, next)
