@@ -18,11 +18,10 @@ type Entry struct {
 	maxHold  time.Duration
 	end      Deadline  // by maxHold; the deadline never exceeds it
 	final    bool      // the deadline is the end: no renewal can move it
-	due      time.Time // when to send the next attempt
-	renewed  time.Time // when the last one that succeeded was sent
 	waits    bool      // it is due, and no batch may be sent now
-	lastErr  error     // why the last one failed
 	gone     bool      // the server said that the lease has ended
+	due      time.Time // when to send the next attempt
+	lastErr  error     // why the last one failed
 	index    int       // in the heap; -1: not there
 }
 
@@ -31,7 +30,7 @@ type Entry struct {
 func (e *Entry) prolong(sent Moment, term time.Duration) {
 	if d := sent.After(term); d.mono.After(e.deadline.mono) {
 		e.deadline, e.term = d, term
-		e.renewed, e.due = sent.mono, sent.mono.Add(term/3)
+		e.due = sent.mono.Add(term / 3)
 	}
 	e.lastErr = nil
 	e.limit()

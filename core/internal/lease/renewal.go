@@ -105,7 +105,8 @@ func (s *Scheduler) answer(e *Entry, sent Moment, err error) {
 		e.lastErr, e.gone = err, true
 		heap.Remove(&s.heap, e.index)
 		return
-	case sent.mono.Before(e.renewed): // What was sent after it has been carried out.
+	case sent.After(s.cfg.Term).mono.Before(e.deadline.mono):
+		// The deadline is counted from what was sent later, and has succeeded.
 	default:
 		e.lastErr = err
 		if again := s.cfg.Clock.Now().Add(s.pause()); again.Before(e.due) {
