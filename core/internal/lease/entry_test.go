@@ -76,6 +76,36 @@ func TestTheCauseOfALossTellsTheLastFailure(t *testing.T) {
 	})
 }
 
+// After a jump every lease is looked at, also one that is not the next to be renewed.
+func TestAJumpEndsWhatIsNotDueYet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ahead atomic.Int64
+		var s server
+		h, next := newHolder(), newHolder()
+		sched := scheduler(t, &s, func(c *lease.Config) {
+			c.Clock.Wall = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+			c.Renew = func(_ context.Context, holders []lease.Holder) []error {
+				if slices.Contains(holders, lease.Holder(h)) {
+					time.Sleep(2 * term)
+					return nil
+				}
+				return make([]error, len(holders))
+			}
+		})
+		sched.Add(h, time.Now(), term)
+		time.Sleep(term * 3 / 10) // So others are due between two attempts for this one.
+		sched.Add(next, time.Now(), term)
+		time.Sleep(term / 50)
+		sched.Add(newHolder(), time.Now(), term)
+		time.Sleep(term*3/10 - term/50)
+		ahead.Store(int64(term / 2))
+		h.isLost(t, term*3/10+term/3)
+		if len(next.lost) != 0 {
+			t.Error("a lease that stands was lost with the other")
+		}
+	})
+}
+
 // What a jump of the wall clock ended is out, and what it left is in its place: so
 // each can be removed, and nothing else goes with it.
 func TestRemovalsAfterAJump(t *testing.T) {
