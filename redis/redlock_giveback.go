@@ -35,20 +35,27 @@ func (x *peer) takeBack(side *claimer, a attempt, call *call, had bool, note fun
 			if note != nil {
 				note(call.err)
 			}
-			x.repeat(undo)
+			expired := x.repeat(undo)
 			if sleep(x.l.engine.Context(), time.Until(call.sent.Add(x.l.opts.Timeout+50*time.Millisecond))) == nil || x.up() {
-				x.repeat(undo)
+				expired = x.repeat(undo)
+			}
+			if expired && note != nil {
+				note(nil) // Nothing of it can be there any more.
 			}
 		case had || call.err == nil && call.reply().number(0) >= 0:
-			x.repeat(undo)
+			if x.repeat(undo) && note != nil {
+				note(nil)
+			}
 		case note != nil:
 			note(nil)
 		}
 	})
 }
 
-// repeat calls undo until it succeeds, for as long as what it undoes can matter.
-func (x *peer) repeat(undo func(context.Context) error) {
+// repeat calls undo until it succeeds, for as long as what it undoes can matter, and
+// reports whether that time is over. A server that answers with an error is not taken
+// for one that is down: it may be one key that is in its way.
+func (x *peer) repeat(undo func(context.Context) error) (expired bool) {
 	until := time.Now().Add(x.l.opts.Timeout + 2*x.l.opts.Lease)
 	pause, patience := 20*time.Millisecond, 4*x.patience()
 	for {
@@ -56,15 +63,17 @@ func (x *peer) repeat(undo func(context.Context) error) {
 		err := undo(ctx)
 		cancel()
 		if err == nil {
-			return
+			return false
 		}
-		x.missed(err, errors.Is(err, context.DeadlineExceeded))
+		if !answered(err) {
+			x.missed(err, errors.Is(err, context.DeadlineExceeded))
+		}
 		switch {
 		case x.over():
-			return
+			return false
 		case time.Now().After(until):
 			x.l.engine.Observe(context.Background(), core.Event{Type: core.EventGiveBackFailed, Err: err})
-			return
+			return true
 		}
 		time.Sleep(min(pause, 50*time.Millisecond))
 		_ = sleep(x.l.engine.Context(), pause)

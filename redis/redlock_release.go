@@ -81,7 +81,9 @@ func (u *union) giveBack(i int, v *vote) {
 	err := try(ctx)
 	cancel()
 	if err != nil {
-		x.missed(err, errors.Is(err, context.DeadlineExceeded))
+		if !answered(err) {
+			x.missed(err, errors.Is(err, context.DeadlineExceeded))
+		}
 		x.repeat(try)
 	}
 	u.e.sides[i].p.register.remove(v.h) // Also of a server that has died for good.
