@@ -38,7 +38,10 @@ func run(ctx context.Context, terminate func()) error {
 	waiting := make(chan struct{}, 1)
 	p, err := distlock.OpenWith(ctx, url, &distlock.Options{Observer: distlock.ObserverFunc(func(_ context.Context, e distlock.Event) {
 		if e.Type == distlock.EventWaiting {
-			waiting <- struct{}{}
+			select {
+			case waiting <- struct{}{}:
+			default:
+			}
 		}
 	})})
 	if err != nil {
@@ -46,22 +49,31 @@ func run(ctx context.Context, terminate func()) error {
 	}
 	lock := p.NewLock("example shutdown")
 	begun := make(chan struct{})
+	over := make(chan struct{})
 	var first, second error
 	var workers sync.WaitGroup
 	workers.Go(func() {
-		first = work(ctx, lock, func(ctx context.Context) error {
+		defer close(over)
+		first = work(ctx, lock, func(held context.Context) error {
 			close(begun)
-			<-waiting
-			terminate()
-			fmt.Println("the signal came; work goes on:", ctx.Err() == nil)
+			select {
+			case <-waiting:
+				terminate()
+			case <-ctx.Done(): // A real signal, or Ctrl-C.
+			}
+			fmt.Println("the signal came; work goes on:", held.Err() == nil)
 			return nil
 		})
 	})
 	workers.Go(func() {
-		<-begun
+		select {
+		case <-begun:
+		case <-over: // The first has got no lock.
+		}
 		second = work(ctx, lock, func(context.Context) error { return errors.New("this must not begin any more") })
 	})
 	workers.Wait()
+	terminate()
 	fmt.Println("the first worker ended well:", first == nil)
 	fmt.Println("the second stopped waiting:", errors.Is(second, context.Canceled))
 	if err := p.Close(); err != nil { // releases what is left, and waits for that

@@ -23,7 +23,12 @@ if [ -z "$wine" ] || [ -z "$gcc" ]; then
 	wine=$(command -v wine || command -v wine64 || echo /usr/lib/wine/wine64)
 	gcc=x86_64-w64-mingw32-gcc
 fi
-server=$(command -v wineserver || ls "$(dirname "$wine")"/wineserver{,64} /usr/lib/wine/wineserver{,64} 2>/dev/null | head -1)
+# Only some of these exist, which ls tells by failing.
+server=$(command -v wineserver || { ls "$(dirname "$wine")"/wineserver{,64} /usr/lib/wine/wineserver{,64} 2>/dev/null || true; } | head -1)
+if [ -z "$server" ]; then
+	echo "$wine has no wineserver beside it" >&2
+	exit 1
+fi
 
 export WINEPREFIX=$cache/prefix WINEARCH=win64 WINEDEBUG=-all
 export WINEDLLOVERRIDES='mscoree,mshtml=' # No offers to install Mono or Gecko.

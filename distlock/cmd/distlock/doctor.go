@@ -46,6 +46,9 @@ Exit codes:
   distlock doctor --backend 'redis://a,b,c/?mode=redlock' --json | jq -r '.warnings[]'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if timeout <= 0 {
+				return usage("--timeout must be longer than 0")
+			}
 			ctx, cancel := context.WithTimeoutCause(cmd.Context(), timeout, fmt.Errorf("--timeout %v", timeout))
 			defer cancel()
 			d, err := examine(ctx, *backend)

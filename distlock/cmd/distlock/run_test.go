@@ -165,6 +165,7 @@ func TestRunRefusesBadInput(t *testing.T) {
 		{run("--", "echo"), 64, `one NAME before "--", not 0`},
 		{append(run("--nonsense", "a"), ok...), 64, "unknown flag: --nonsense"},
 		{append(run("--timeout", "5", "a"), ok...), 64, `invalid argument "5" for "--timeout"`},
+		{[]string{"doctor", "--timeout", "0s"}, 64, "--timeout must be longer than 0"},
 		{append(run("--timeout", "0s", "a"), ok...), 64, "--timeout must be longer than 0; use --try"},
 		{append(run("--timeout", "-1s", "a"), ok...), 64, "--timeout must be longer than 0"},
 		{append(run("--timeout", "1s", "--try", "a"), ok...), 64, "--try does not wait, so it takes no --timeout"},
