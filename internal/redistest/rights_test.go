@@ -166,9 +166,7 @@ func (l *lacking) hold(poor core.Provider, object func(core.Provider, string) co
 		})
 		switch err := h.Release(ctx); {
 		case errors.Is(err, core.ErrLost):
-			// Without ZSCORE a renewal cannot see whether somebody else's key is in
-			// the place of ours, and takes the hold for lost.
-			if !events.saw(core.EventRenewFailed) && l.right != "zscore" {
+			if !events.saw(core.EventRenewFailed) {
 				l.t.Errorf("%s: lost without a renewal that failed: %v", name, err)
 			}
 		default:
