@@ -24,6 +24,13 @@ type fleet struct {
 	mixed bool // a call was for several servers
 }
 
+// made returns how many calls there were.
+func (f *fleet) made() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls
+}
+
 // A guest has a lease that a server of a fleet keeps.
 type guest struct {
 	*holder
