@@ -108,7 +108,12 @@ func (b *bound) arranged(now bool) context.Context {
 // arrange makes the context that ends as b must. Its caller holds b.mu.
 func (b *bound) arrange() {
 	if b.closing == nil {
-		b.full, b.cancel = context.WithDeadline(b.Context, b.deadline)
+		if at, ok := b.Context.Deadline(); ok && !b.deadline.Before(at) {
+			// The caller's ends first, which tells whose deadline it was.
+			b.full, b.cancel = context.WithCancel(b.Context)
+		} else {
+			b.full, b.cancel = context.WithDeadline(b.Context, b.deadline)
+		}
 		return
 	}
 	full, cancel := context.WithCancelCause(b.Context)
