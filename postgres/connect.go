@@ -32,6 +32,11 @@ type facts struct {
 // connect opens a connection, makes sure that a lock taken on it is worth
 // something, and prepares it. It takes two round trips after the login.
 func (d *dialer) connect(ctx context.Context) (*pgconn.PgConn, facts, error) {
+	return d.open(ctx, d.prepare)
+}
+
+// open opens a connection and does with it what comes first.
+func (d *dialer) open(ctx context.Context, first func(context.Context, *pgconn.PgConn) (facts, error)) (*pgconn.PgConn, facts, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.opts.ConnectTimeout)
 	defer cancel()
 	config, err := d.config(ctx)
@@ -42,7 +47,7 @@ func (d *dialer) connect(ctx context.Context) (*pgconn.PgConn, facts, error) {
 	if err != nil {
 		return nil, facts{}, connectError(ctx, err)
 	}
-	f, err := d.prepare(ctx, conn)
+	f, err := first(ctx, conn)
 	if err != nil {
 		hangUp(conn)
 		return nil, facts{}, err

@@ -58,7 +58,9 @@ func (f *flag) next() {
 	case f.shown:
 		f.send(lowering(Int64Key(f.key)))
 	case f.wanted == 0:
-		delete(s.flags, f.key)
+		if s.flags[f.key] == f { // Not another one, that was raised since.
+			delete(s.flags, f.key)
+		}
 	case len(f.asked) > 0:
 		f.send(simple(opRaise, Int64Key(f.key)))
 	}

@@ -139,3 +139,25 @@ func eventuallyNoFlags(t *testing.T, s *session) {
 		}
 	}
 }
+
+// A flag that nobody could show and nobody wants is forgotten once: what was raised
+// under its key meanwhile stays.
+func TestAForgottenFlagForgetsNoOther(t *testing.T) {
+	s := overTCP(t)
+	s.session.mu.Lock()
+	old := &flag{session: s.session, key: 1, op: simple(opRaise, Int64Key(1)), wanted: 1}
+	s.session.flags[1] = old
+	old.op.err = errors.New("the lock table is full")
+	old.landed(old.op)
+	s.session.mu.Unlock()
+	s.session.lower(1)
+	raised := s.session.raise(1)
+	s.answers("distlock_batch", replyQuiet)
+	old.then(nil)
+	shows(t, raised, true)
+	s.session.mu.Lock()
+	if s.session.flags[1] == nil {
+		t.Error("the flag that shows is forgotten")
+	}
+	s.session.mu.Unlock()
+}

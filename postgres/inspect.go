@@ -42,9 +42,13 @@ from pg_catalog.pg_locks l left join pg_catalog.pg_stat_activity a using (pid)
 where l.locktype = 'advisory' and l.database = (select oid from pg_catalog.pg_database where datname = current_database())
 order by 8, 5`
 
-// grants asks on a connection of its own, because the answer may be long.
+// grants asks on a connection of its own, because the answer may be long. No token is
+// drawn for it.
 func (p *Provider) grants(ctx context.Context, then func(*pgconn.PgConn, []grant) error) error {
-	conn, facts, err := p.pool.dialer.connect(ctx)
+	if p.engine.Context().Err() != nil {
+		return core.ErrClosed
+	}
+	conn, facts, err := p.pool.dialer.open(ctx, p.pool.dialer.inquire)
 	if err != nil {
 		return err
 	}

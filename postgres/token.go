@@ -32,8 +32,10 @@ const DefaultTokenSequence = "public.distlock_token"
 //
 // What is left: a database that is loaded into a new cluster, which begins with timeline
 // 1, when the old one had a higher one; a server's clock that was set back together with
-// one of the third kind; and sequences that no session may lift, if they are restarted,
-// or loaded from a dump that is older than the last token. Then somebody must set the
+// one of the third kind; a session that has been idle since before the value to which
+// the sequence is taken back, and draws first; sequences that no session may lift, if they
+// are restarted, or loaded from a dump that is older than the last token; and those that
+// only some may lift, if a crash or a failover loses that. Then somebody must set the
 // sequence to more than it was, plus 2^48 for each timeline that is missing.
 const timelineShift = 48
 
@@ -122,12 +124,17 @@ const leapSQL = `select max(nextval(%s)) from generate_series(1, 512)`
 
 // liftSQL sets a sequence that is more than a minute behind the server's time to it. It
 // must not take one back, and setval does not look. Other sessions that do this are kept
-// out by the lock %[1]d, which ends with the transaction, that of leapSQL. Those that
-// draw are not: between the draw here and the setval they would have to draw a minute's
-// worth, 234000 times.
-const liftSQL = `select pg_advisory_xact_lock(%[1]d);
-select setval(%[2]s, x.now) from (select nextval(%[2]s) as drawn, ` + timeSQL + ` as now offset 0) x where x.drawn < x.now - 60000000;
+// out by the lock %[1]d, which ends with the transaction, that of leapSQL; it is taken
+// only if the sequence is behind, or sessions that come together would wait for each
+// other's commit. What was not behind is not found behind by the second look: the
+// sequence grows, and now() is one for both. Those that draw are not kept out: between
+// the draw here and the setval they would have to draw a minute's worth, 234000 times.
+const liftSQL = `select pg_advisory_xact_lock(%[1]d) from (select nextval(%[2]s) as drawn offset 0) x where x.drawn < ` + behindSQL + `;
+select setval(%[2]s, ` + timeSQL + `) from (select nextval(%[2]s) as drawn offset 0) x where x.drawn < ` + behindSQL + `;
 `
+
+// behindSQL is what a sequence that is not lifted reaches.
+const behindSQL = "(extract(epoch from now()) * 1000000)::int8 - 60000000"
 
 var (
 	errNoSequence  = errors.New("the sequence does not exist")
