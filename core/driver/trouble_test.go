@@ -72,7 +72,14 @@ func TestBehindOneWhoseAnswerChanges(t *testing.T) {
 			}
 			return MayPass(errAway)
 		}}
-		e := f.engine(t, nil)
+		var told atomic.Int32
+		e := f.engine(t, func(c *Config) {
+			c.Observer = core.ObserverFunc(func(_ context.Context, ev core.Event) {
+				if ev.Type == core.EventWaiting {
+					told.Add(1)
+				}
+			})
+		})
 		l := f.lock(e, "a")
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -83,6 +90,9 @@ func TestBehindOneWhoseAnswerChanges(t *testing.T) {
 			if _, err := l.TryAcquire(t.Context()); errors.Is(err, core.ErrNotAcquired) != now {
 				t.Errorf("TryAcquire, held elsewhere %v: %v", now, err)
 			}
+		}
+		if n := told.Load(); n != 1 {
+			t.Errorf("the observer was told of %d waits, want one", n)
 		}
 	})
 }
@@ -210,4 +220,28 @@ func TestAReleaseWithoutAnAnswer(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A backend that ends its claims by itself is given the caller's own context.
+func TestAFirstAttemptIsBoundedOnlyIfItMustBe(t *testing.T) {
+	for _, c := range []struct {
+		change  func(*Config)
+		bounded bool
+	}{
+		{func(*Config) {}, true},
+		{func(c *Config) { c.NeverBlocks = true }, false},
+		{func(c *Config) { c.BoundsItself = true }, false},
+	} {
+		f := &fake{onClaim: func(ctx context.Context) error {
+			if _, bounded := ctx.(*bound); bounded != c.bounded {
+				t.Errorf("the context of the claim ends with Close: %v, want %v", bounded, c.bounded)
+			}
+			return nil
+		}}
+		h, err := f.lock(f.engine(t, c.change), "a").TryAcquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Release(t.Context())
+	}
 }
