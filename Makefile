@@ -94,9 +94,9 @@ torture: ## Kill and stop processes and servers at work, and see whether anybody
 	@for b in $(BACKEND); do $(CACHE)/torture -backend $$b -for $(FOR); done
 
 .PHONY: torture-ci
-torture-ci: ## Torture each backend until 1000 processes were killed, half of them inside, and so on, which takes a minute or two each (BACKEND=)
+torture-ci: ## Torture each backend until 1000 processes were killed, half of them inside, and so on, which takes a minute or two each; a backend whose servers are in containers is skipped (BACKEND=)
 	@$(GO) build -o $(CACHE)/torture ./internal/torture/cmd/torture
-	@for b in $(BACKEND); do $(CACHE)/torture -backend $$b -kills 1000 -stops 100 -sessions 50 -for 5m -kill 40ms -stop 400ms -harm 200ms; done
+	@for b in $(BACKEND); do $(CACHE)/torture -backend $$b -kills 1000 -stops 100 -sessions 50 -for 15m -kill 40ms -stop 400ms -harm 200ms || [ $$? = 3 ]; done
 
 .PHONY: scale
 scale: ## Measure many processes and names on one server, and what one more hold and waiter cost (BACKEND=)

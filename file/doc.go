@@ -24,9 +24,9 @@
 //
 // Tokens are kept in the files. They grow also over a crash, a power failure, and
 // over the removal of a file, or of all of them unless the clock is set back too.
-// On a file system that several machines share each token comes from one file of the
-// directory, which every acquire there locks for a moment; the clocks of the machines
-// should agree.
+// On Linux, macOS and the BSDs, on a file system that several machines share, each
+// token comes from one file of the directory, which every acquire there locks for a
+// moment; the clocks of the machines should agree.
 //
 // # Waiting
 //

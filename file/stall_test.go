@@ -74,6 +74,7 @@ func TestALedgerThatIsKeptHoldsUpNobodyElse(t *testing.T) {
 		t.Run(string(kind), func(t *testing.T) {
 			dir := t.TempDir()
 			p := provider(t, dir, &Options{CheckInterval: time.Hour})
+			p.ledger.patience = time.Hour
 			lock, held := try(t, p.NewLock("lock")), try(t, of(p))
 			path := mainPath(dir, kind, "a")
 			if err := overwrite(path, atBoot, garbage(8)); err != nil { // The next token needs the ledger.
@@ -168,6 +169,7 @@ func TestRemovalDuringTheWaitForTheLedger(t *testing.T) {
 		t.Run(string(kind), func(t *testing.T) {
 			dir := t.TempDir()
 			p, q := provider(t, dir, nil), provider(t, dir, nil)
+			p.ledger.patience = time.Hour
 			path := mainPath(dir, kind, "a")
 			release(t, try(t, of(p, kind)))
 			if err := overwrite(path, atBoot, garbage(8)); err != nil {

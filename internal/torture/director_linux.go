@@ -60,7 +60,7 @@ func (d *director) forget() {
 func (d *director) direct(ctx context.Context) error {
 	dismiss := d.raise(ctx)
 	defer func() { _ = dismiss() }()
-	lag := clockwatch()
+	lag := clockwatch(d.place.disk)
 	err := d.begin(ctx)
 	if err == nil {
 		err = d.torment(ctx)
@@ -111,10 +111,12 @@ func (d *director) calm(ctx context.Context) error {
 		return fmt.Errorf("the servers did not recover: %w", err)
 	}
 	sleep(ctx, time.Second+2*d.place.lease)
+	lag := clockwatch(d.place.disk)
 	before := d.holds()
 	d.arenas[0].Calm.Store(1)
 	sleep(ctx, d.Calm)
 	d.report.CalmHolds = d.holds() - before
+	d.report.CalmLag = lag()
 	return nil
 }
 

@@ -24,7 +24,7 @@ func (p *place) files() error {
 	switch {
 	case err == nil:
 		p.close = append(p.close, v.Close)
-		dir = v.path
+		dir, p.disk = v.path, false
 		p.harms = append(p.harms, harm{harmKind{disk, "for files"}, 1, func() error { return v.fill(100 * time.Millisecond) }})
 	case !errors.Is(err, unix.EPERM):
 		return err

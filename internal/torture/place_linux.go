@@ -15,6 +15,10 @@ type place struct {
 	lease time.Duration // 0: a hold lasts as long as its process, or its session
 	bound time.Duration // see Job.Bound
 
+	// disk says that what is locked, or the logs of its servers, is on the disk of
+	// temporary files.
+	disk bool
+
 	// patience is for how long it may be that nobody gets in while no server is in
 	// trouble: where there are leases, until that of a holder who has died is over, and
 	// the claim of a waiter who has.
@@ -36,6 +40,7 @@ func Places() []string { return []string{"file", "postgres", "redis", "redlock"}
 func open(ctx context.Context, name string) (*place, error) {
 	p := &place{
 		name:   name,
+		disk:   true,
 		healed: func(context.Context) error { return nil },
 		left:   func(context.Context) ([]string, error) { return nil, nil },
 	}

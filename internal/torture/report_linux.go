@@ -29,14 +29,15 @@ type Report struct {
 	CalmHolds              uint64 // of these, after the torment
 	Woken                  uint64 // who was inside and slept for longer than the lease
 
-	Gap    time.Duration // in which nobody got in
-	Stuck  time.Duration // the same, while no server was in trouble
-	Lag    time.Duration // for which the machine let the director wait
-	Awake  time.Duration // from its waking until a holder was told who had slept past its lease
-	Waking time.Duration // of this, in which the machine let its process run
-	Latest time.Duration // the same until one was told that its hold had ended
-	Beyond time.Duration // of this, more than it may take
-	Timed  Timed
+	Gap     time.Duration // in which nobody got in
+	Stuck   time.Duration // the same, while no server was in trouble
+	Lag     time.Duration // for which the machine let the director wait, or its disk
+	CalmLag time.Duration // the same, in the calm
+	Awake   time.Duration // from its waking until a holder was told who had slept past its lease
+	Waking  time.Duration // of this, in which the machine let its process run
+	Latest  time.Duration // the same until one was told that its hold had ended
+	Beyond  time.Duration // of this, more than it may take
+	Timed   Timed
 
 	Late, StaleWrites uint64 // writes by those who had lost; writes that the resource refused
 
@@ -104,6 +105,7 @@ func (r Report) plus(o Report) Report {
 	r.CalmHolds += o.CalmHolds
 	r.Woken, r.Misled = r.Woken+o.Woken, r.Misled+o.Misled
 	r.Gap, r.Stuck, r.Lag = max(r.Gap, o.Gap), max(r.Stuck, o.Stuck), max(r.Lag, o.Lag)
+	r.CalmLag = max(r.CalmLag, o.CalmLag)
 	r.Awake, r.Waking = max(r.Awake, o.Awake), max(r.Waking, o.Waking)
 	r.Latest, r.Beyond = max(r.Latest, o.Latest), max(r.Beyond, o.Beyond)
 	r.Timed = r.Timed.plus(o.Timed)

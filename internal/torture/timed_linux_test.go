@@ -20,11 +20,11 @@ func TestTimesAreJudgedByRound(t *testing.T) {
 		t.Fatal(err)
 	}
 	late := fine
-	late.Lag, late.Shied, late.CalmHolds = time.Second, 7, 0
+	late.Lag, late.CalmLag, late.Shied, late.CalmHolds = time.Second, time.Second, 7, 0
 	for name, spoil := range map[string]func(*Report){
 		"refusals when all was well":   func(r *Report) { r.Shied = 1 },
 		"got in when all was well":     func(r *Report) { r.CalmHolds = calmly - 1 },
-		"after its process had run":    func(r *Report) { r.Waking = promptly + 1 },
+		"after its process had run":    func(r *Report) { r.Waking = promptly + r.Lag + 1 },
 		"than it may be that its hold": func(r *Report) { r.Beyond = promptly + r.Lag + 1 },
 		"no server was in trouble":     func(r *Report) { r.Stuck = lease + hops*r.Lag + 1 },
 	} {
@@ -37,7 +37,7 @@ func TestTimesAreJudgedByRound(t *testing.T) {
 		if all.Rounds != 4 || all.Timed.Rounds != 2 {
 			t.Errorf("%s: %d of %d rounds were judged", name, all.Timed.Rounds, all.Rounds)
 		}
-		bad.Lag = time.Second
+		bad.Lag, bad.CalmLag = time.Second, time.Second
 		if err := judge(bad).Err(); err != nil {
 			t.Errorf("%s, on a machine that is late: %v", name, err)
 		}

@@ -2,7 +2,12 @@ package torture
 
 import (
 	"context"
+	"errors"
+	"os"
+	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // watch finds the longest time in which nobody got in anywhere during the torment,
@@ -32,22 +37,44 @@ func (d *director) watch(ctx context.Context, enough func()) {
 }
 
 // clockwatch finds the longest time for which the machine lets somebody wait who
-// sleeps for a moment, until it is told to stop.
-func clockwatch() (stop func() time.Duration) {
+// sleeps for a moment, or, if that is asked for, who has a byte written to the disk of
+// temporary files, until it is told to stop.
+func clockwatch(disk bool) (stop func() time.Duration) {
 	const tick = 5 * time.Millisecond
 	ctx, cancel := context.WithCancel(context.Background())
-	longest := make(chan time.Duration, 1)
-	go func() {
-		var lag time.Duration
+	var watches sync.WaitGroup
+	var lag, write time.Duration
+	watches.Go(func() {
 		for last := time.Now(); sleep(ctx, tick); last = time.Now() {
 			lag = max(lag, time.Since(last)-tick)
 		}
-		longest <- lag
-	}()
+	})
+	if disk {
+		watches.Go(func() { write = slowest(ctx, 4*tick) })
+	}
 	return func() time.Duration {
 		cancel()
-		return <-longest
+		watches.Wait()
+		return max(lag, write)
 	}
+}
+
+// slowest writes now and then, and returns what the slowest of these has taken.
+func slowest(ctx context.Context, pause time.Duration) (longest time.Duration) {
+	f, err := os.CreateTemp("", "torture")
+	if err != nil {
+		return 0
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	for sleep(ctx, pause) {
+		start := time.Now()
+		_, err := f.WriteAt([]byte{1}, 0)
+		if err = errors.Join(err, unix.Fdatasync(int(f.Fd()))); err == nil {
+			longest = max(longest, time.Since(start))
+		}
+	}
+	return longest
 }
 
 // found asks of what the judge knows so far whether that is enough.
