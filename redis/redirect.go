@@ -119,7 +119,12 @@ func (s *servers) reach(ctx context.Context, addr string, like *goredis.Client) 
 		}
 	}
 	o := *like.Options()
-	o.Addr = addr
+	o.Addr, o.MaxRetries, o.MinIdleConns, o.PoolSize = addr, -1, 0, 1
+	for _, limit := range []*time.Duration{&o.ReadTimeout, &o.WriteTimeout} {
+		if *limit == 0 {
+			*limit = -1 // None: that is how the driver is told.
+		}
+	}
 	c := goredis.NewClient(&o)
 	return c, func() { _ = c.Close() }
 }

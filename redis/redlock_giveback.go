@@ -69,8 +69,8 @@ func (x *peer) repeat(undo func(context.Context) error) (expired bool) {
 			x.missed(err, errors.Is(err, context.DeadlineExceeded))
 		}
 		switch {
-		case x.over():
-			return false
+		case x.over(), answered(err) && x.l.engine.Context().Err() != nil:
+			return false // Close does not wait for what ends with its lease.
 		case time.Now().After(until):
 			x.l.engine.Observe(context.Background(), core.Event{Type: core.EventGiveBackFailed, Err: err})
 			return true

@@ -30,6 +30,12 @@ func TestARefusedUndoIsNoSilence(t *testing.T) {
 	if !x.repeat(func(context.Context) error { return refusal("NOPERM") }) {
 		t.Error("what is left undone when it cannot matter any more is not known to be gone")
 	}
+	x.l.opts.Lease = time.Hour
+	tries = 0
+	_ = x.l.engine.Close()
+	if x.repeat(func(context.Context) error { tries++; return refusal("READONLY") }); tries != 1 {
+		t.Errorf("Close waits for %d tries at a server that refuses", tries)
+	}
 	if x.repeat(func(context.Context) error { return context.DeadlineExceeded }); x.up() {
 		t.Error("a server that does not answer is taken for one that is up")
 	}

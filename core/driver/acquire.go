@@ -17,7 +17,23 @@ type attempt struct {
 	hold
 	held   error      // not nil once the object was found to be held elsewhere
 	told   bool       // the observer knows that this waits
+	stood  *stood     // in the local line behind one who held the object, or nil
 	atOnce queue.Turn // turn, if there was nobody to wait for
+}
+
+// stood is how long an attempt was in the local line.
+type stood struct{ since, until time.Time }
+
+// known returns what the attempt knows of a holder, for when it ends without an answer
+// to itself: it has waited for a holder if it did so for longer than for the backend.
+func (a *attempt) known() error {
+	if a.held != nil || a.stood == nil {
+		return a.held
+	}
+	if a.side.engine.clock.Now().Sub(a.stood.until) < a.stood.until.Sub(a.stood.since) {
+		return core.ErrNotAcquired
+	}
+	return nil
 }
 
 // acquire is every acquire of every primitive.
@@ -93,6 +109,9 @@ func (a *attempt) lineUp(ctx context.Context, try bool) error {
 	waiting, stop := e.UntilClosed(ctx)
 	defer stop()
 	turn, err := e.lines.Enter(waiting, s.key(), req, func(why error) {
+		if errors.Is(why, queue.ErrBusy) {
+			a.stood = &stood{since: e.clock.Now()}
+		}
 		if !try {
 			a.waits(ctx, ahead(why))
 		}
@@ -112,6 +131,9 @@ func (a *attempt) lineUp(ctx context.Context, try bool) error {
 		return e.explain(ctx, waiting.Err(), core.ErrNotAcquired)
 	}
 	a.turn = turn
+	if a.stood != nil {
+		a.stood.until = e.clock.Now()
+	}
 	return nil
 }
 
@@ -143,7 +165,7 @@ func (a *attempt) ask(ctx context.Context, try bool) (Claim, error) {
 				return nil, e.explain(ctx, err, nil)
 			}
 		} else if err == nil || try || !errors.Is(err, core.ErrNotAcquired) {
-			return c, e.explain(ctx, err, nil)
+			return c, e.explain(ctx, err, a.known())
 		}
 	}
 	busy := func(err error) {
@@ -170,7 +192,7 @@ func (a *attempt) ask(ctx context.Context, try bool) (Claim, error) {
 		waker, _ := claimer.(Waker)
 		c, err = e.Retry(waiting, waker, busy, claimer.Claim)
 	}
-	return c, e.explain(ctx, err, a.held)
+	return c, e.explain(ctx, err, a.known())
 }
 
 // waits tells the observer, once, that a wait begins, and what for.

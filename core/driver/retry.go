@@ -26,8 +26,8 @@ func (p passing) Unwrap() error { return p.error }
 //
 // It is exported for a [Queuer] that waits in stages, such as for a turnstile
 // first and for what is behind it next. busy, which may be nil, is told of the
-// first answer that there is something to wait for, and of the first of the other
-// kind: a holder, or what may pass. If ctx ends, the last such answer is returned,
+// first answer that there is something to wait for, and again whenever its kind changes
+// between a holder and what may pass. If ctx ends, the last such answer is returned,
 // without the mark of MayPass.
 func (e *Engine) Retry(ctx context.Context, w Waker, busy func(error), try func(context.Context) (Claim, error)) (Claim, error) {
 	var wake <-chan struct{}

@@ -245,3 +245,29 @@ func TestAFirstAttemptIsBoundedOnlyIfItMustBe(t *testing.T) {
 		h.Release(t.Context())
 	}
 }
+
+// A deadline that comes just after the turn, before the server has answered, ends a wait
+// for the holder; one that comes long after it, a wait for the server.
+func TestADeadlineJustAfterTheTurn(t *testing.T) {
+	for after, want := range map[time.Duration]error{
+		10 * time.Millisecond: core.ErrNotAcquired,
+		time.Minute:           core.ErrUnavailable,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var pause atomic.Int64
+			f := &fake{onClaim: func(ctx context.Context) error { return sleep(ctx, time.Duration(pause.Load())) }}
+			l := f.lock(f.engine(t, nil), "a")
+			h := acquire(t, l)
+			pause.Store(int64(time.Hour))
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second+after)
+			defer cancel()
+			waits := waitFor(ctx, l)
+			time.Sleep(time.Second)
+			h.Release(t.Context())
+			err := <-waits
+			if !errors.Is(err, want) || errors.Is(err, core.ErrNotAcquired) == errors.Is(err, core.ErrUnavailable) {
+				t.Errorf("%v after its turn: %v, want %v", after, err, want)
+			}
+		})
+	}
+}

@@ -17,8 +17,8 @@ const maxBatches = 4
 
 // A place is where renewals travel together: to one server, so that one that is
 // silent holds up no answer of another one, and takes none of its batches. Grants that
-// are to be confirmed travel apart: they last for less than a renewal may take that
-// has no answer.
+// are to be confirmed, and last for less than half of the term, travel apart: a renewal
+// may take too long for them that has no answer.
 type place struct {
 	server any
 	short  bool
@@ -45,7 +45,7 @@ type batch struct {
 // it is a new one, or has the lease wait. Where it belongs is found anew each time: a
 // lease may have moved to another server since.
 func (s *Scheduler) pick(e *Entry, now Moment) *batch {
-	at := place{e.holder.Server(), e.term < s.cfg.Term}
+	at := place{e.holder.Server(), e.term < s.cfg.Term/2}
 	g := s.groups[at]
 	if g == nil {
 		g = &group{place: at}
@@ -58,19 +58,20 @@ func (s *Scheduler) pick(e *Entry, now Moment) *batch {
 	}
 	var fresh *batch
 	if g.next == nil {
-		fresh = &batch{group: g}
+		fresh = &batch{group: g, limit: s.cfg.Term / 4}
 		g.next = fresh
 	}
 	limit := s.limit(e)
-	g.next.limit = max(g.next.limit, limit)
+	g.next.limit = min(g.next.limit, limit)
 	g.next.attempts = append(g.next.attempts, attempt{e, max(0, now.mono.Sub(e.due))})
 	e.due = now.mono.Add(max(limit/2, s.pause()))
 	return fresh
 }
 
-// limit returns how long the renewal of a lease may take. That of a grant must leave
-// time for another one: the place of one that has no answer is free again when half of
-// the grant is left.
+// limit returns how long the renewal of a lease may take; a batch may take what the
+// shortest of its leases leaves it. That of a grant must leave time for another one: the
+// place of one that has no answer is free again when half of the grant is left, if all
+// that travel apart last as long, as those do that are handed over.
 func (s *Scheduler) limit(e *Entry) time.Duration { return min(s.cfg.Term/4, e.term/2) }
 
 // begin counts batches that are about to be sent.
