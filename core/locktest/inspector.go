@@ -24,6 +24,12 @@ var inspectorRules = []rule{
 				t.acquire(p.NewSemaphore(name, 3)),
 			}
 			want := map[core.Kind]int{core.KindLock: 1, core.KindRWLock: 2, core.KindSemaphore: 1}
+			// Who a provider is may be told to the backend beside its first request.
+			t.eventually("Inspect tells who the holders are", func() bool {
+				return !slices.ContainsFunc(t.inspect(i, name), func(st core.Status) bool {
+					return slices.ContainsFunc(st.Holders, func(h core.Holder) bool { return h.Owner == core.Owner{} })
+				})
+			})
 			all := t.inspect(i, name)
 			if len(all) != len(want) {
 				t.Fatalf("of three objects Inspect tells %+v", all)

@@ -17,7 +17,7 @@ const maxBatches = 4
 
 // A place is where renewals travel together: to one server, so that one that is
 // silent holds up no answer of another one, and takes none of its batches. Grants that
-// are to be confirmed, and last for less than half of the term, travel apart: a renewal
+// are to be confirmed, and last for half of the term at most, travel apart: a renewal
 // may take too long for them that has no answer.
 type place struct {
 	server any
@@ -45,7 +45,7 @@ type batch struct {
 // it is a new one, or has the lease wait. Where it belongs is found anew each time: a
 // lease may have moved to another server since.
 func (s *Scheduler) pick(e *Entry, now Moment) *batch {
-	at := place{e.holder.Server(), e.term < s.cfg.Term/2}
+	at := place{e.holder.Server(), e.term <= s.cfg.Term/2}
 	g := s.groups[at]
 	if g == nil {
 		g = &group{place: at}
