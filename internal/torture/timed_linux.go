@@ -14,9 +14,13 @@ const promptly = 50 * time.Millisecond
 // the calm.
 const calmly = 20
 
-// hops is how many processes a turn goes through at most, each of which may be late:
-// who leaves, a server, what stands before it, and who is next.
-const hops = 4
+// A turn goes through many processes, and each may be late: so many times the lateness
+// of the director, and so many times the patience of the place, are left to them. A
+// wake-up that is lost, which is looked for, lasts for longer.
+const (
+	hops = 20
+	wide = 4
+)
 
 // Timed is what was found of times. It is judged round by round, and not in those in
 // which the machine was so late that a client gives up servers that are well: there,
@@ -50,7 +54,7 @@ func (d *director) time(r *Report) {
 	r.Timed.Rounds, r.Timed.Woken, r.Timed.Slow, r.Timed.Late, r.Timed.Stuck = 1, r.Woken, r.Waking, r.Latest, r.Stuck
 	expect(r.Waking <= r.Lag+promptly, "one who slept past its lease was told only after its process had run for %v, on a machine at most %v late", r.Waking, r.Lag)
 	expect(r.Beyond <= r.Lag+promptly, "one was told %v later than it may be that its hold had ended, on a machine at most %v late", r.Beyond, r.Lag)
-	expect(r.Stuck <= hops*r.Lag+d.place.patience, "nobody got in for %v, while no server was in trouble, on a machine at most %v late", r.Stuck, r.Lag)
+	expect(r.Stuck <= hops*r.Lag+wide*d.place.patience, "nobody got in for %v, while no server was in trouble, on a machine at most %v late", r.Stuck, r.Lag)
 }
 
 func (t Timed) plus(o Timed) Timed {

@@ -15,7 +15,7 @@ func TestTimesAreJudgedByRound(t *testing.T) {
 		d.time(&r)
 		return r
 	}
-	fine := Report{Rounds: 1, Lag: 10 * time.Millisecond, CalmHolds: 100, Waking: promptly, Stuck: lease, Beyond: promptly}
+	fine := Report{Rounds: 1, Lag: 10 * time.Millisecond, CalmHolds: 100, Waking: promptly, Stuck: wide * lease, Beyond: promptly}
 	if err := judge(fine).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func TestTimesAreJudgedByRound(t *testing.T) {
 		"got in when all was well":     func(r *Report) { r.CalmHolds = calmly - 1 },
 		"after its process had run":    func(r *Report) { r.Waking = promptly + r.Lag + 1 },
 		"than it may be that its hold": func(r *Report) { r.Beyond = promptly + r.Lag + 1 },
-		"no server was in trouble":     func(r *Report) { r.Stuck = lease + hops*r.Lag + 1 },
+		"no server was in trouble":     func(r *Report) { r.Stuck = wide*lease + hops*r.Lag + 1 },
 	} {
 		bad := fine
 		spoil(&bad)
