@@ -130,11 +130,16 @@ const leapSQL = `select max(nextval(%s)) from generate_series(1, 512)`
 // sequence grows, and now() is one for both. Those that draw are not kept out: between
 // the draw here and the setval they would have to draw a minute's worth, 234000 times.
 const liftSQL = `select pg_advisory_xact_lock(%[1]d) from (select nextval(%[2]s) as drawn offset 0) x where x.drawn < ` + behindSQL + `;
-select setval(%[2]s, ` + timeSQL + `) from (select nextval(%[2]s) as drawn offset 0) x where x.drawn < ` + behindSQL + `;
+select setval(%[2]s, ` + nowSQL + `) from (select nextval(%[2]s) as drawn offset 0) x where x.drawn < ` + behindSQL + `;
 `
 
-// behindSQL is what a sequence that is not lifted reaches.
-const behindSQL = "(extract(epoch from now()) * 1000000)::int8 - 60000000"
+// nowSQL is the time to which a sequence is lifted, and behindSQL what one that is not
+// lifted reaches. Both are of one moment, or a clock that is set back between would take
+// the sequence back.
+const (
+	nowSQL    = "(extract(epoch from now()) * 1000000)::int8"
+	behindSQL = nowSQL + " - 60000000"
+)
 
 var (
 	errNoSequence  = errors.New("the sequence does not exist")
