@@ -126,10 +126,13 @@ const leapSQL = `select max(nextval(%s)) from generate_series(1, 512)`
 // must not take one back, and setval does not look. Other sessions that do this are kept
 // out by the lock %[1]d, which ends with the transaction. That has its commit before
 // leapSQL: what anybody draws of what was set waits for the log then, so a crash does not
-// take back more than leapSQL makes up for. The lock is taken only if the sequence is behind, or sessions that come together would wait for each
-// other's commit. What was not behind is not found behind by the second look: the
-// sequence grows, and now() is one for both. Those that draw are not kept out: between
-// the draw here and the setval they would have to draw a minute's worth, 234000 times.
+// take back more than leapSQL makes up for.
+//
+// The lock is taken only if the sequence is behind, or sessions that come together would
+// wait for each other's commit. What was not behind is not found behind by the second
+// look: the sequence grows, and now() is one for both. Those that draw are not kept out:
+// between the draw here and the setval they would have to draw a minute's worth, 234000
+// times.
 const liftSQL = `begin;
 select pg_advisory_xact_lock(%[1]d) from (select nextval(%[2]s) as drawn offset 0) x where x.drawn < ` + behindSQL + `;
 select setval(%[2]s, ` + nowSQL + `) from (select nextval(%[2]s) as drawn offset 0) x where x.drawn < ` + behindSQL + `;

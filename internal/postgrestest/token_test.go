@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"sync"
 	"testing"
 	"time"
@@ -67,6 +68,30 @@ func TestTokensGrowOverSessions(t *testing.T) {
 				t.Errorf("the token is %d; it was %d before", after, before)
 			}
 		})
+	}
+}
+
+// The clock of the server is set back between the look at the sequence and what lifts
+// it: here, by a clock_timestamp that is two hours behind the time at which the
+// transaction began. The sequence, of an hour ago, must not be taken back by that.
+func TestALiftIsOfOneMoment(t *testing.T) {
+	pg := server(t, testenv.PostgresConfig{})
+	c := connect(t, pg.URL())
+	backdate(t, c)
+	exec(t, c, "create schema late")
+	exec(t, c, `create function late.clock_timestamp() returns timestamptz language sql as
+		$$ select pg_catalog.clock_timestamp() - interval '2 hours' $$`)
+	before := query[int64](t, c, "select nextval('"+postgres.DefaultTokenSequence+"')")
+	u, err := url.Parse(pg.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	q.Set("search_path", "late,pg_catalog")
+	u.RawQuery = q.Encode()
+	holdOnce(t, open(t, u.String(), nil))
+	if after := query[int64](t, c, "select last_value from "+postgres.DefaultTokenSequence); after < before+50*60*1e6 {
+		t.Errorf("the sequence is at %d, and was at %d; want it lifted to the time", after, before)
 	}
 }
 

@@ -55,8 +55,8 @@ local function vanished(inst)
   return true
 end
 -- Returns the first waiter whose process may live, and removes those before it. One
--- script removes so many at most, to spare the others; the next one goes on where it stopped, and until
--- then nobody takes what somebody behind them waits for.
+-- script removes so many at most, to spare the others; the next one goes on where it
+-- stopped, and until then nobody takes what somebody behind them waits for.
 local function head()
   local many = 1
   while spare > 0 do

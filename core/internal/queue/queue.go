@@ -82,8 +82,8 @@ const (
 
 // Enter joins the line and returns when it is admitted. If it must wait it calls
 // lined, which may be nil, once it has its place, with what it waits for as in
-// [RefusedError]. The error is a *RefusedError: of a Try that is refused, or because ctx ended
-// first. An attempt of somebody else that is under way refuses no Try: its outcome
+// [RefusedError]. The error is a *RefusedError: of a Try that is refused, or because ctx
+// ended first. An attempt of somebody else that is under way refuses no Try: its outcome
 // is awaited, so that a Try is refused only by one who holds the object or waits for
 // it.
 func (t *Table) Enter(ctx context.Context, key Key, req Request, lined func(why error)) (*Turn, error) {
