@@ -140,6 +140,35 @@ func TestBehindSomeWhoHeld(t *testing.T) {
 	})
 }
 
+// Whoever has waited as long for the server as for a holder is not told of the holder.
+func TestBehindAHolderAndThenTheServer(t *testing.T) {
+	for silent, told := range map[time.Duration]error{
+		time.Second - 1: core.ErrNotAcquired,
+		time.Second:     core.ErrUnavailable,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var away atomic.Bool
+			f := &fake{onClaim: func(ctx context.Context) error {
+				if away.Load() {
+					<-ctx.Done()
+				}
+				return ctx.Err()
+			}}
+			l := f.lock(f.engine(t, nil), "a")
+			first := acquire(t, l)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second+silent)
+			defer cancel()
+			second := waitFor(ctx, l)
+			time.Sleep(time.Second)
+			away.Store(true)
+			first.Release(t.Context())
+			if err := <-second; !errors.Is(err, told) {
+				t.Errorf("after %v without an answer: %v; want %v", silent, err, told)
+			}
+		})
+	}
+}
+
 // A first attempt is ended by Close like a wait, if the backend leaves bounds to the
 // engine.
 func TestCloseEndsAFirstAttempt(t *testing.T) {
