@@ -77,6 +77,12 @@ import (
 // is held for longer, too. Then tokens go on growing as long as the servers' clocks
 // agree to within a quarter of the lease.
 //
+// Several permits of a Semaphore are votes of different slots, and a server gives its
+// vote, and draws the token, for one while it has given none for another. So of those
+// that are acquired at the same time one that was let in later, by a permit that was
+// released meanwhile, may have the smaller token. Every token is greater than all that
+// had been returned before its acquire was called, and than all of the same slot.
+//
 // His last objection stands: a lease is measured by clocks. They may differ by any
 // amount, and a hold counts on their rates to agree to within 1 %, but a server
 // whose clock is set forward ends its votes early, as does one that is made to

@@ -22,7 +22,9 @@ import (
 //
 // Whatever is written back, tokens grow. None is smaller than what the servers of this
 // majority drew, one of which knew the token of any hold before it and drew a greater
-// one; and it is used when a majority has stored it. Of two holders that hold together
+// one; and it is used when a majority has stored it. (For a permit that is any hold of
+// the same slot, and any that began before its votes were asked for: a server may have
+// drawn one for another slot since.) Of two holders that hold together
 // no two get the same token: a server stores none for a second holder, and one that
 // both majorities have in common would have stored it for both.
 func (u *union) settle(ctx context.Context) error {

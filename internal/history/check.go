@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"os"
 	"path/filepath"
@@ -30,6 +31,11 @@ func Check(object Object, ops []Op, timeout time.Duration) error {
 	all, err := moves(object, ops)
 	if err != nil {
 		return err
+	}
+	if object.Tokens == Following {
+		if err := following(object, ops); err != nil {
+			return err
+		}
 	}
 	deadline := time.Now().Add(timeout)
 	for _, p := range object.cut(all) {
@@ -87,8 +93,12 @@ func (v *ViolationError) Error() string {
 }
 
 // WriteHTML draws the part of the history that cannot be explained, for a
-// browser.
+// browser. It writes the text alone if that is all there is to see.
 func (v *ViolationError) WriteHTML(w io.Writer) error {
+	if v.model.Step == nil {
+		_, err := io.WriteString(w, "<html><pre>"+html.EscapeString(v.Text)+"</pre></html>")
+		return err
+	}
 	return porcupine.Visualize(v.model, v.info, w)
 }
 

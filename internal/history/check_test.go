@@ -15,7 +15,9 @@ var (
 	rw        = Object{Name: "rw", Kind: RWLock, Tokens: Fencing}
 	rwStrict  = Object{Name: "rw", Kind: RWLock, Tokens: Fencing, Strict: true}
 	semaphore = Object{Name: "s", Kind: Semaphore, Limit: 2, Tokens: Increasing}
-	resource  = Object{Name: "r", Kind: Resource}
+
+	together = Object{Name: "s", Kind: Semaphore, Limit: 2, Tokens: Following}
+	resource = Object{Name: "r", Kind: Resource}
 )
 
 func ok(a Action, seat uint64, call, ret int64, token uint64) Op {
@@ -167,6 +169,16 @@ func TestRules(t *testing.T) {
 		{"a permit too many beside a crashed holder's", semaphore, false, []Op{
 			ok(Acquire, 1, 0, 10, 1), ok(Acquire, 2, 11, 12, 2), lasting(Crash, 1, 20), ok(Acquire, 3, 15, 21, 3), ok(Acquire, 4, 15, 21, 4),
 		}},
+		{"permits whose tokens grow in another order than their holds began", semaphore, false, []Op{
+			ok(Acquire, 1, 0, 1, 1), ok(Acquire, 2, 2, 10, 3), ok(Release, 1, 20, 21, 0), ok(Acquire, 3, 5, 25, 2),
+		}},
+		{"the same, where they may", together, true, []Op{
+			ok(Acquire, 1, 0, 1, 1), ok(Acquire, 2, 2, 10, 3), ok(Release, 1, 20, 21, 0), ok(Acquire, 3, 5, 25, 2),
+		}},
+		{"a smaller token for one who came later", together, false, []Op{
+			ok(Acquire, 1, 0, 1, 1), ok(Acquire, 2, 2, 10, 3), ok(Release, 1, 20, 21, 0), ok(Acquire, 3, 11, 25, 2),
+		}},
+		{"permits at the same time with the same token", together, false, []Op{ok(Acquire, 1, 0, 10, 1), ok(Acquire, 2, 0, 10, 1)}},
 		{"permits with the same token", semaphore, false, []Op{ok(Acquire, 1, 0, 10, 1), ok(Acquire, 2, 0, 10, 1)}},
 
 		{"writes", resource, true, []Op{
@@ -195,7 +207,7 @@ func TestRules(t *testing.T) {
 				if err := v.WriteHTML(&page); err != nil || !strings.Contains(page.String(), "<html") {
 					t.Errorf("there is no picture of it: %v", err)
 				}
-				if !strings.Contains(err.Error(), "none of these can be next") {
+				if text := err.Error(); !strings.Contains(text, "none of these can be next") && !strings.Contains(text, "its token is not greater") {
 					t.Errorf("the violation is told as %v", err)
 				}
 			}

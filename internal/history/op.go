@@ -117,6 +117,10 @@ const (
 	// exclusive hold before it, and so is that of a shared hold or a permit. It
 	// is what a resource needs that is written to under exclusive holds.
 	Fencing
+	// Following: each token is greater than all that had been returned before it was
+	// asked for, and no two are the same. Those who acquire at the same time may get
+	// theirs in any order, whoever was let in first.
+	Following
 	// Increasing: each token is greater than all before it.
 	Increasing
 )

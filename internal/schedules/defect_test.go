@@ -25,15 +25,16 @@ func TestDefects(t *testing.T) {
 		{ReleaseUnchecked, []Backend{Events, Polling, Queue}, all, []string{rules}},
 		{ValidityFromTheEnd, []Backend{Events, Queue}, all[:1], []string{rules}},
 		{LongerThanTheServer, []Backend{Events, Queue}, all[:1], []string{rules}},
-		{FastServerClock, []Backend{Events, Queue}, all[:1], []string{rules}},
+		{FastServerClock, []Backend{Events, Queue, Redis, RedLock}, all[:1], []string{rules}},
 		{NoGiveBack, []Backend{Queue}, all, []string{"nobody has given back"}},
 		{TokenRepeated, []Backend{Events, Queue}, all, []string{rules}},
-		{TokenReset, []Backend{Events, Queue}, all, []string{rules}},
+		{TokenReset, []Backend{Events, Queue, RedLock}, all, []string{rules}},
 		{OneTooMany, []Backend{Events, Polling, Queue}, all, []string{rules}},
+		{OneTooMany, []Backend{Redis, RedLock}, all[2:], []string{rules}},
 		{DeafRenewal, []Backend{Events, Queue}, all[:1], []string{rules}},
-		{NoQuarantine, []Backend{Events, Polling, Queue}, all, []string{rules}},
+		{NoQuarantine, []Backend{Events, Polling, Queue, RedLock}, all, []string{rules}},
 		{NoBackstop, []Backend{Events, Queue}, all[:1], []string{"is not served", "not free", "after the release"}},
-		{UncheckedResource, []Backend{Events, Memory}, all[:1], []string{`"resource" ` + rules}},
+		{UncheckedResource, []Backend{Events, Memory, RedLock}, all[:1], []string{`"resource" ` + rules}},
 	} {
 		t.Run(strings.ReplaceAll(string(c.defect), " ", "-"), func(t *testing.T) {
 			t.Parallel()

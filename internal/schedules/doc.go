@@ -10,6 +10,10 @@
 // without notice, restarts the server with its data and without, and sets its
 // clock back; and the server's clock goes a little faster or slower than theirs.
 //
+// Redis and RedLock are the library's own clients, whose scripts the servers of package
+// simredis run. Of several servers some are cut off, down, restarted or set back at a
+// time, each with a clock of its own.
+//
 // What the seats saw must be a legal history of the object and of the resource
 // (internal/history). Besides, a call must return when its context ends, Close
 // must be bounded, nothing may stay behind on the server once the network is

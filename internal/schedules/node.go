@@ -25,7 +25,17 @@ type node struct {
 	store  *store // unless it is memory
 	engine *driver.Engine
 
-	provider *memory.Provider // if it is
+	provider core.Provider // of memory, or of the servers of a fleet
+	roads    []*road       // to those
+	shut     func()        // closes its clients
+}
+
+// cutOff has no message go through any more, or lets them pass again.
+func (n *node) cutOff(cut bool) {
+	n.cut.Store(cut)
+	for _, r := range n.roads {
+		r.cut.Store(cut)
+	}
 }
 
 func (n *node) openEngine(s *store) error {
@@ -61,7 +71,11 @@ func (n *node) openMemory(s *memory.Server) error {
 
 func (n *node) close() error {
 	if n.provider != nil {
-		return n.provider.Close()
+		err := n.provider.Close()
+		if n.shut != nil {
+			n.shut()
+		}
+		return err
 	}
 	return n.engine.Close()
 }
@@ -75,6 +89,8 @@ func (n *node) lock(shared bool) core.Lock {
 		return n.provider.NewLock(name)
 	case n.Kind == history.Lock:
 		return n.engine.NewLock(name, n.claimer(false))
+	case n.Kind == history.Semaphore && n.provider != nil && n.Defect == OneTooMany:
+		return n.provider.NewSemaphore(name, n.limit+1)
 	case n.Kind == history.Semaphore && n.provider != nil:
 		return n.provider.NewSemaphore(name, n.limit)
 	case n.Kind == history.Semaphore:

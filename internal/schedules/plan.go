@@ -18,6 +18,8 @@ const (
 	Polling Backend = "polling"
 	Queue   Backend = "queue"
 	Memory  Backend = "memory"
+	Redis   Backend = "redis"   // the client and the scripts, with a server of package simredis
+	RedLock Backend = "redlock" // alike, with several
 )
 
 // A Schedule says what to run.
@@ -66,6 +68,9 @@ func (s Schedule) plan() plan {
 	if s.Defect != None {
 		p.trouble = 0.4 // The sooner it is noticed.
 	}
+	if s.Defect == NoQuarantine && s.Backend == RedLock {
+		p.events, p.eventGap = 16, term/4 // It takes two servers, one after the other.
+	}
 	if s.Defect == FastServerClock {
 		p.rate = 1.1
 	}
@@ -84,5 +89,9 @@ func between(r *rand.Rand, lo, hi time.Duration) time.Duration {
 
 // object is what the histories are checked against.
 func (s Schedule) object() history.Object {
-	return history.Object{Name: string(s.Backend), Kind: s.Kind, Limit: s.plan().limit, Tokens: history.Increasing}
+	o := history.Object{Name: string(s.Backend), Kind: s.Kind, Limit: s.plan().limit, Tokens: history.Increasing}
+	if s.Backend == RedLock && o.Kind == history.Semaphore && o.Limit > 1 {
+		o.Tokens = history.Following // See the documentation of redis.RedLock.
+	}
+	return o
 }

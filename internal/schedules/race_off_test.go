@@ -3,6 +3,6 @@
 package schedules
 
 // perKind is how many schedules each primitive has.
-const perKind = 10_000
+const perKind = 15_000
 
 const raceDetector = false

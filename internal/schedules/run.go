@@ -21,6 +21,7 @@ type world struct {
 	resource resource
 	store    *store
 	server   *memory.Server
+	fleet    *fleet
 	down     atomic.Bool
 	healed   atomic.Bool
 
@@ -39,9 +40,12 @@ type world struct {
 func (s Schedule) Run() error {
 	w := &world{Schedule: s, plan: s.plan()}
 	w.book.dead = make(map[uint64]bool)
-	if s.Backend == Memory {
+	switch s.Backend {
+	case Memory:
 		w.server = memory.NewServer()
-	} else {
+	case Redis, RedLock:
+		w.fleet = w.newFleet()
+	default:
 		w.store = newStore(s)
 	}
 	for range w.plan.nodes {
@@ -67,9 +71,12 @@ func (w *world) open(seated bool) error {
 	w.nodes = append(w.nodes, n)
 	w.mu.Unlock()
 	var err error
-	if w.server != nil {
+	switch {
+	case w.server != nil:
 		err = n.openMemory(w.server)
-	} else {
+	case w.fleet != nil:
+		err = n.openFleet(w.fleet)
+	default:
 		err = n.openEngine(w.store)
 	}
 	if err != nil || !seated {
@@ -102,7 +109,7 @@ func (w *world) direct() {
 	w.healed.Store(true)
 	w.down.Store(false)
 	for _, n := range w.alive() {
-		n.cut.Store(false)
+		n.cutOff(false)
 	}
 }
 
@@ -118,9 +125,11 @@ func (w *world) event(r *rand.Rand) {
 			w.problem("a new node: %v", err)
 		}
 	case what == 1:
-		n.cut.Store(true)
+		n.cutOff(true)
 		time.Sleep(d)
-		n.cut.Store(false)
+		n.cutOff(false)
+	case w.fleet != nil:
+		w.fleet.event(r)
 	case what == 2 || w.store == nil: // memory's server is not ours
 		w.down.Store(true)
 		time.Sleep(d)
@@ -156,7 +165,7 @@ func (w *world) crash(n *node) {
 		seats[i] = n.seat(i)
 	}
 	w.book.crash(seats)
-	n.cut.Store(true)
+	n.cutOff(true)
 	n.crash()
 	w.close(n, "after a crash")
 }
@@ -183,6 +192,11 @@ func (w *world) finish() {
 		time.Sleep(w.releaseTimeout() + 1100*time.Millisecond)
 		if left := w.store.left(w.excused); len(left) > 0 {
 			w.problem("holds that nobody has given back: %+v", left)
+		}
+	}
+	if w.fleet != nil {
+		if left := w.fleet.left(); len(left) > 0 {
+			w.problem("what nobody has given back: %v", left)
 		}
 	}
 	w.handOver()

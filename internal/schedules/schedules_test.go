@@ -16,6 +16,8 @@ var (
 
 var kinds = map[string]history.Kind{"lock": history.Lock, "rwlock": history.RWLock, "semaphore": history.Semaphore}
 
+var backends = []Backend{Events, Polling, Queue, Memory, Redis, RedLock}
+
 // run runs a schedule in a bubble of its own, and returns what is wrong. A
 // goroutine that is left behind fails the test.
 func run(t *testing.T, s Schedule) (err error) {
@@ -31,10 +33,10 @@ func replay(t *testing.T, s Schedule) string {
 
 func TestSchedules(t *testing.T) {
 	for name, kind := range kinds {
-		for _, backend := range []Backend{Events, Polling, Queue, Memory} {
+		for _, backend := range backends {
 			t.Run(name+"/"+string(backend), func(t *testing.T) {
 				t.Parallel()
-				n := (*count + 3) / 4
+				n := (*count + len(backends) - 1) / len(backends)
 				for i := range n {
 					s := Schedule{Backend: backend, Kind: kind, Seed: *seed + uint64(i)}
 					if err := run(t, s); err != nil {

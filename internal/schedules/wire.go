@@ -63,6 +63,15 @@ var errReset = errors.New("connection reset")
 // call has the server carry out do, which is called once, not at all, or twice,
 // and perhaps when call has returned. The error says that nothing is known.
 func call[T any](ctx context.Context, w *wire, do func() T) (answer T, err error) {
+	if answer, err = exchange(ctx, w, true, do); err != nil {
+		err = fmt.Errorf("%w: %w", core.ErrUnavailable, err)
+	}
+	return answer, err
+}
+
+// exchange is call, whose error tells only what happened. Only some requests come
+// twice.
+func exchange[T any](ctx context.Context, w *wire, twice bool, do func() T) (answer T, err error) {
 	f := w.fate()
 	replies := make(chan T, 2)
 	if !w.cut.Load() && !f.lostThere {
@@ -78,7 +87,7 @@ func call[T any](ctx context.Context, w *wire, do func() T) (answer T, err error
 			}
 		}
 		w.flying.Go(func() { send(f.there) })
-		if f.twice > 0 {
+		if f.twice > 0 && twice {
 			w.flying.Go(func() { send(f.there + f.twice) })
 		}
 	}
@@ -92,9 +101,9 @@ func call[T any](ctx context.Context, w *wire, do func() T) (answer T, err error
 	case answer = <-replies:
 		return answer, nil
 	case <-reset:
-		return answer, fmt.Errorf("%w: %w", core.ErrUnavailable, errReset)
+		return answer, errReset
 	case <-ctx.Done():
-		return answer, fmt.Errorf("%w: %w", core.ErrUnavailable, ctx.Err())
+		return answer, ctx.Err()
 	}
 }
 

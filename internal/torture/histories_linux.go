@@ -35,6 +35,9 @@ func (d *director) check() error {
 	d.report.Operations = len(ops)
 	for i, ops := range history.ByObject(ops) {
 		object := d.Objects[i%len(d.Objects)].rules()
+		if d.place.name == "redlock" && object.Kind == history.Semaphore {
+			object.Tokens = history.Following // See the documentation of redis.RedLock.
+		}
 		if i >= len(d.Objects) {
 			object = history.Object{Name: "what is guarded by " + object.Name, Kind: history.Resource}
 		}
