@@ -109,6 +109,67 @@ func TestTryIsRefusedByWaiters(t *testing.T) {
 	})
 }
 
+// What an entry that is turned away is told: whether somebody holds the object, as far
+// as the server has told this process while the entry was in line.
+func TestWhyAnEntryIsTurnedAway(t *testing.T) {
+	errAway := errors.New("the server is away")
+	permit := queue.Request{Limit: 2}
+	why := func(t *testing.T, what string, e *entering, want error) {
+		t.Helper()
+		e.cancel()
+		synctest.Wait()
+		refused, ok := errors.AsType[*queue.RefusedError](e.err)
+		if !ok || refused.Why != want {
+			t.Errorf("%s: %v, why: %v; want %v", what, e.err, refused.Why, want)
+		}
+	}
+	for name, run := range map[string]func(t *testing.T, table *queue.Table){
+		"what was answered before it came is none of its business": func(t *testing.T, table *queue.Table) {
+			away, next := enter(t, table, lock), enter(t, table, lock)
+			away.turn.Waiting(errAway)
+			away.turn.Leave()
+			why(t, "behind one who is not answered", enter(t, table, lock), nil)
+			next.turn.Leave()
+		},
+		"what held when it came": func(t *testing.T, table *queue.Table) {
+			first := enter(t, table, lock)
+			first.turn.Holding()
+			next, last := enter(t, table, lock), enter(t, table, lock)
+			first.turn.Leave()
+			why(t, "behind one who held", last, queue.ErrBusy)
+			next.turn.Leave()
+		},
+		"a holder beside one who left": func(t *testing.T, table *queue.Table) {
+			first, second := enter(t, table, permit), enter(t, table, permit)
+			first.turn.Holding()
+			second.turn.Waiting(errAway)
+			second.turn.Leave()
+			third := enter(t, table, permit)
+			why(t, "of a limit of one", enter(t, table, lock), queue.ErrBusy)
+			first.turn.Leave()
+			third.turn.Leave()
+		},
+		"a Try behind a queued entry": func(t *testing.T, table *queue.Table) {
+			attempt, queued := enter(t, table, lock), enter(t, table, lock)
+			why(t, "a Try", enter(t, table, try), queue.ErrBusy)
+			attempt.turn.Leave()
+			queued.mustBe(t, "the queued entry", true, nil)
+			queued.turn.Leave()
+		},
+		"a Try where one holds and another one waits": func(t *testing.T, table *queue.Table) {
+			holds, waits := enter(t, table, read), enter(t, table, read)
+			holds.turn.Holding()
+			waits.turn.Waiting(errAway)
+			why(t, "a writer's Try", enter(t, table, try), queue.ErrBusy)
+			holds.turn.Leave()
+			why(t, "a writer's Try, with the one who waits", enter(t, table, try), errAway)
+			waits.turn.Leave()
+		},
+	} {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { run(t, new(queue.Table)) }) })
+	}
+}
+
 func TestReadersEnterTogetherAndAWaitingWriterStopsLaterOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var table queue.Table
