@@ -119,7 +119,7 @@ func TestWhyAnEntryIsTurnedAway(t *testing.T) {
 		e.cancel()
 		synctest.Wait()
 		refused, ok := errors.AsType[*queue.RefusedError](e.err)
-		if !ok || refused.Why != want {
+		if !ok || !errors.Is(refused.Why, want) {
 			t.Errorf("%s: %v, why: %v; want %v", what, e.err, refused.Why, want)
 		}
 	}
