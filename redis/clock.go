@@ -26,12 +26,14 @@ func (s *serverClock) note(c *call, ms int64) {
 }
 
 // until returns the server's time at t for a script to compare, at the earliest
-// that it can be, or a time that never comes if nothing is known.
+// that it can be. If nothing is known that is the time here: a server whose clock is
+// ahead answers with its time, and is asked once more, while a request without a limit
+// could be carried out at any time after it was taken back, and nobody would know.
 func (s *serverClock) until(t time.Time) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.sent.IsZero() {
-		return "9007199254740992"
+		return strconv.FormatInt(t.UnixMilli(), 10)
 	}
 	return strconv.FormatInt(s.ms+t.Sub(s.back).Milliseconds(), 10)
 }
