@@ -68,6 +68,10 @@ func (s Schedule) plan() plan {
 	if s.Defect != None {
 		p.trouble = 0.4 // The sooner it is noticed.
 	}
+	if s.Backend == Redis || s.Backend == RedLock {
+		// A majority must be in trouble, or a holder alone, while others want in.
+		p.seats, p.events, p.eventGap = 2, r.IntN(10), between(r, term/8, term)
+	}
 	if s.Defect == NoQuarantine && s.Backend == RedLock {
 		p.events, p.eventGap = 16, term/4 // It takes two servers, one after the other.
 	}

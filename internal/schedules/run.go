@@ -124,7 +124,7 @@ func (w *world) event(r *rand.Rand) {
 		if err := w.open(true); err != nil {
 			w.problem("a new node: %v", err)
 		}
-	case what == 1:
+	case what == 1, what == 2 && w.fleet != nil:
 		n.cutOff(true)
 		time.Sleep(d)
 		n.cutOff(false)

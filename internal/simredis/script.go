@@ -164,6 +164,9 @@ func answer(v lua.LValue) (any, error) {
 		if e := v.RawGetString("err"); e != lua.LNil {
 			return nil, refusal(lua.LVAsString(e))
 		}
+		if word := v.RawGetString("ok"); word != lua.LNil {
+			return lua.LVAsString(word), nil
+		}
 		list := []any{}
 		for i := 1; ; i++ {
 			e := v.RawGetInt(i)
